@@ -1,0 +1,84 @@
+"""Action: resolve the inventory into releases on the controller, or refuse with one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.plugins.action import ActionBase
+from ansible_collections.coderack.core.plugins.module_utils.plan import (
+    addresses,
+    catalog,
+    findings,
+    inputs,
+    node,
+    resolve,
+)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
+    """Runs the plan; see modules/plan.py for its arguments."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return `releases` and `network`, or fail with every finding."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            {
+                "catalog_path": {"type": "path", "required": True},
+                "roles_path": {"type": "path", "required": True},
+                "deployments": {"type": "raw", "required": True},
+                "keys": {"type": "raw", "required": True},
+                "models": {"type": "list", "elements": "dict", "default": []},
+                "lock_files": {"type": "list", "elements": "path", "default": []},
+                "subnet": {"type": "str", "required": True},
+                "edge_port": {"type": "int", "required": True},
+                "node": {"type": "dict", "required": True},
+            }
+        )
+        found = inputs.check_names(task_vars or {}, role_options(Path(arguments["roles_path"])))
+        found += inputs.check_deployments(arguments["deployments"])
+        found += inputs.check_keys(arguments["keys"])
+        network = addresses.Network(arguments["subnet"])
+        releases: list[dict[str, Any]] = []
+        try:
+            known = catalog.load(
+                Path(arguments["catalog_path"]),
+                arguments["models"],
+                [Path(path) for path in arguments["lock_files"]],
+            )
+            if not any(finding.where.startswith("coderack_deployments") for finding in found):
+                releases, more = resolve.resolve(
+                    arguments["deployments"], known, network, arguments["node"]["places"]
+                )
+                found += more
+        except catalog.CatalogError as error:
+            found.append(findings.Finding("catalog", "catalogue", str(error), "correct that file"))
+        ports = {release["port"]: f"the hold of {release['name']}" for release in releases}
+        ports[arguments["edge_port"]] = "the edge"
+        found += node.check_ports(ports, arguments["node"]["listeners"])
+        if any(finding.fatal for finding in found):
+            count = sum(finding.fatal for finding in found)
+            result["failed"] = True
+            result["msg"] = f"Nothing was changed. {count} to correct:\n{findings.report(found)}"
+            return result
+        result.update(
+            changed=False,
+            warnings=[str(finding) for finding in found],
+            releases=releases,
+            bridge=network.bridge,
+            gateway=network.gateway(),
+            digests=known.digests,
+        )
+        return result
+
+
+def role_options(roles: Path) -> dict[str, set[str]]:
+    """Return the documented options of every role, by role."""
+    options = {}
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        options[path.parent.parent.name] = {
+            option for entry in specs.values() for option in entry.get("options", {})
+        }
+    return options

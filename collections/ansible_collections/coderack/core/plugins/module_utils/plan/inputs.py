@@ -1,0 +1,187 @@
+"""Check what the operator wrote in the inventory, before anything is made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ansible_collections.coderack.core.plugins.module_utils.plan.findings import Finding, nearest
+
+# What an operator may set, beside the variables of the roles.
+INPUTS = {
+    "coderack_deployments": "the models to serve, a list",
+    "coderack_keys": "the client keys, a list",
+    "coderack_models": "profiles beside those of the catalogue, a list",
+    "coderack_lock_files": "locks that add to catalog/lock.yml, paths on the controller",
+    "coderack_state_path": "folder on the controller for what a run hands to people",
+}
+# Registered by the playbooks themselves.
+INTERNAL = {"coderack_plan"}
+DEPLOYMENT_FIELDS = {
+    "name": str,
+    "model": str,
+    "gpus": list,
+    "aliases": list,
+    "max_model_len": int,
+    "gpu_memory_utilization": float,
+    "engine_args": dict,
+    "environment": dict,
+}
+REQUIRED_FIELDS = ("name", "model", "gpus")
+SERVED_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?")
+ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*\*?")
+
+
+def check_names(
+    variables: Collection[str], role_options: Mapping[str, Collection[str]]
+) -> list[Finding]:
+    """Find misspelt variables: `coderack_*` names, and near misses of a role's options.
+
+    Args:
+        variables: Every variable name of the host.
+        role_options: The documented options of each role.
+    """
+    findings = []
+    known_inputs = {*INPUTS, *INTERNAL}
+    options = {option for names in role_options.values() for option in names}
+    for name in sorted(variables):
+        if name.startswith("coderack_") and name not in known_inputs:
+            findings.append(_unknown(name, known_inputs, ", ".join(sorted(INPUTS))))
+        elif _near_miss(name, role_options, options):
+            findings.append(_unknown(name, options, "roles/*/README.md"))
+    return findings
+
+
+def check_deployments(deployments: object) -> list[Finding]:
+    """Find what is wrong with each deployment by itself and with all of them together."""
+    where = "coderack_deployments"
+    if not isinstance(deployments, list) or not deployments:
+        return [
+            Finding(
+                "deployments-missing",
+                where,
+                "is not a list with at least one deployment.",
+                "copy inventory/example-8xh200 and edit its group_vars",
+            )
+        ]
+    findings = []
+    for index, deployment in enumerate(deployments):
+        findings += _check_deployment(f"{where}[{index}]", deployment)
+    sound = [d for d in deployments if isinstance(d, dict)]
+    findings += _check_unique(where, sound)
+    return findings
+
+
+def check_keys(keys: object) -> list[Finding]:
+    """Find client keys that cannot be made."""
+    if not isinstance(keys, list):
+        return [Finding("keys-type", "coderack_keys", "is not a list.", "write a list of keys")]
+    findings = []
+    aliases = []
+    for index, key in enumerate(keys):
+        alias = key.get("alias") if isinstance(key, dict) else None
+        aliases.append(alias)
+        if not isinstance(alias, str) or not SERVED_NAME.fullmatch(alias):
+            findings.append(
+                Finding(
+                    "key-alias",
+                    f"coderack_keys[{index}].alias",
+                    f"{alias!r} is not a name of small letters, digits, dots and dashes.",
+                    "give the key such an alias",
+                )
+            )
+    findings += _repeated("key-twice", "coderack_keys", "alias", aliases)
+    return findings
+
+
+def _check_deployment(where: str, deployment: object) -> list[Finding]:
+    if not isinstance(deployment, dict):
+        return [Finding("deployment-type", where, "is not a mapping.", "give it name: and model:")]
+    findings = []
+    for name in REQUIRED_FIELDS:
+        if name not in deployment:
+            findings.append(
+                Finding("deployment-field-missing", where, f"{name} is missing.", f"add {name}:")
+            )
+    for name, value in deployment.items():
+        wanted = DEPLOYMENT_FIELDS.get(name)
+        if wanted is None:
+            findings.append(
+                Finding(
+                    "deployment-field-unknown",
+                    f"{where}.{name}",
+                    f"is not a field of a deployment.{nearest(name, DEPLOYMENT_FIELDS)}",
+                    "use one of " + ", ".join(DEPLOYMENT_FIELDS),
+                )
+            )
+        elif not isinstance(value, (int, float) if wanted is float else wanted):
+            findings.append(
+                Finding(
+                    "deployment-field-type",
+                    f"{where}.{name}",
+                    f"{value!r} is not of type {wanted.__name__}.",
+                    "correct it",
+                )
+            )
+    return findings + _check_served_names(where, deployment)
+
+
+def _check_served_names(where: str, deployment: dict[str, Any]) -> list[Finding]:
+    findings = []
+    name = deployment.get("name")
+    if isinstance(name, str) and not SERVED_NAME.fullmatch(name):
+        findings.append(
+            Finding(
+                "served-name",
+                f"{where}.name",
+                f"{name!r} cannot be a served name: it is part of URLs, units and container names,"
+                " and Claude Code takes no slash in a model's name.",
+                "use small letters, digits, dots and dashes, 48 at most",
+            )
+        )
+    aliases = deployment.get("aliases")
+    for alias in aliases if isinstance(aliases, list) else []:
+        if not isinstance(alias, str) or not ALIAS.fullmatch(alias):
+            findings.append(
+                Finding(
+                    "alias",
+                    f"{where}.aliases",
+                    f"{alias!r} cannot be an alias.",
+                    "use letters, digits, '.', '_', ':' and '-', with one '*' at the end at most",
+                )
+            )
+    return findings
+
+
+def _check_unique(where: str, deployments: list[dict[str, Any]]) -> list[Finding]:
+    names = [deployment.get("name") for deployment in deployments]
+    for deployment in deployments:
+        aliases = deployment.get("aliases")
+        names += aliases if isinstance(aliases, list) else []
+    return _repeated("name-twice", where, "name or alias", names)
+
+
+def _repeated(rule: str, where: str, kind: str, names: list[Any]) -> list[Finding]:
+    repeated = sorted({str(name) for name in names if name and names.count(name) > 1})
+    return [
+        Finding(rule, where, f"{kind} {name!r} occurs more than once.", "keep one of them")
+        for name in repeated
+    ]
+
+
+def _near_miss(
+    name: str, role_options: Mapping[str, Collection[str]], options: Collection[str]
+) -> bool:
+    # A prefix alone proves nothing: other people's variables may begin like a role's name.
+    has_prefix = any(name.startswith(f"{role}_") for role in role_options)
+    return has_prefix and name not in options and bool(nearest(name, options))
+
+
+def _unknown(name: str, known: Collection[str], list_of_names: str) -> Finding:
+    return Finding(
+        "variable-unknown",
+        name,
+        f"no such variable.{nearest(name, known)}",
+        f"correct or remove it; known are {list_of_names}",
+    )

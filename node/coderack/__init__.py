@@ -1,0 +1,1 @@
+"""The `coderack` program on a node: standard library only, shipped as one zipapp."""

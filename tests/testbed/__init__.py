@@ -1,0 +1,1 @@
+"""The test bed: a simulated outside world and simulated nodes, in Docker."""

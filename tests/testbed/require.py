@@ -1,0 +1,35 @@
+"""Tools that the test bed needs on the machine itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from testbed.errors import TestbedError
+from testbed.steps import step
+
+
+def require(tool: str, package: str) -> None:
+    """Make sure that a tool is on PATH; as root on Debian or Ubuntu, install its package."""
+    if shutil.which(tool):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise TestbedError(
+            f"{tool} is missing on this machine. Install it "
+            f"(Debian, Ubuntu: sudo apt-get install {package}) and run the command again."
+        )
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with step(f"install {package}"):
+        for command in (
+            ["apt-get", "-qq", "update"],
+            ["apt-get", "-qq", "install", "-y", "--no-install-recommends", package],
+        ):
+            result = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False
+            )
+            if result.returncode:
+                raise TestbedError(
+                    f"{' '.join(command)} failed on this machine:\n{result.stderr[-2000:]}\n"
+                    f"Repair apt, or install {package} by hand, and run the command again."
+                )
