@@ -10,6 +10,8 @@ from coderack import probe, slots, status, supervise, weights
 from coderack.errors import CoderackError
 from coderack.smoke import cli as smoke
 
+SETTLE_S = 60.0
+
 
 def main(argv: list[str]) -> int:
     """Run one command; errors are one line on standard error and exit status 1."""
@@ -52,6 +54,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("backends", nargs="*")
     command.set_defaults(run=_render)
 
+    command = commands.add_parser("settle", help="wait until nothing is held (used by units)")
+    command.add_argument("proxy", choices=("hold", "edge"))
+    command.add_argument("backends", nargs="*")
+    command.add_argument("--timeout", type=float, default=SETTLE_S)
+    command.set_defaults(run=_settle)
+
     command = commands.add_parser("stage", help="download and verify a model")
     command.add_argument("repository")
     command.add_argument("revision")
@@ -59,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--endpoint", required=True)
     command.add_argument("--ca-file", type=Path, required=True)
     command.add_argument("--token-file", type=Path)
+    command.add_argument("--uid", type=int, required=True)
     command.add_argument("download", nargs="+", metavar="DOWNLOAD_COMMAND")
     command.set_defaults(run=_stage)
 
@@ -109,10 +118,15 @@ def _render(given: argparse.Namespace) -> int:
     return 0
 
 
+def _settle(given: argparse.Namespace) -> int:
+    slots.Proxy(given.proxy).settle(given.backends, given.timeout)
+    return 0
+
+
 def _stage(given: argparse.Namespace) -> int:
     model = weights.Model(given.store, given.repository, given.revision)
     hub = weights.Hub(given.endpoint.rstrip("/"), given.ca_file, given.token_file)
-    changed = weights.stage(model, hub, given.download)
+    changed = weights.stage(model, hub, given.uid, given.download)
     print(f"{model.folder} {'staged and verified' if changed else 'was there'}")
     return 0
 

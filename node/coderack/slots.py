@@ -15,8 +15,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from coderack.errors import CoderackError
 from coderack.files import locked, write_atomic
-from coderack.haproxy import Master
+from coderack.haproxy import Master, Worker
 
 STATE = Path("/var/lib/coderack/slots")
 RUN = Path("/run/coderack")
@@ -107,6 +108,30 @@ class Proxy:
                 return False
             time.sleep(SAMPLE_INTERVAL_S)
         return True
+
+    def settle(self, backends: list[str], timeout_s: float) -> None:
+        """Wait until no request of these backends is held by the serving worker.
+
+        Raises:
+            CoderackError: requests were still held after `timeout_s` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        worker = next(w for w in self.master.workers() if not w.old)
+        while held := self._held(worker, backends):
+            if time.monotonic() > deadline:
+                raise CoderackError(
+                    f"{self.name} still holds requests for {', '.join(held)}; a reload now would"
+                    " strand them.",
+                    "coderack status, and reload once these serve",
+                )
+            time.sleep(SAMPLE_INTERVAL_S)
+
+    def _held(self, worker: Worker, backends: list[str]) -> list[str]:
+        return [
+            name
+            for name in backends
+            if (seen := self.master.servers(worker, name).get(HOLD)) and seen.sessions
+        ]
 
 
 def _digest(slots: dict[str, str]) -> str:

@@ -57,7 +57,7 @@ class Hub:
     Attributes:
         endpoint: Base URL of the hub or of a mirror.
         ca_file: The certificates to trust.
-        token_file: Holds the access token; None for public models.
+        token_file: Holds the access token, or nothing for public models.
     """
 
     endpoint: str
@@ -72,8 +72,8 @@ class Hub:
         """
         url = f"{self.endpoint}/api/models/{repository}/revision/{revision}?blobs=true"
         request = urllib.request.Request(url)  # noqa: S310 - the operator's own https endpoint
-        if self.token_file:
-            token = self.token_file.read_text(encoding="utf-8").strip()
+        token = self.token_file.read_text(encoding="utf-8").strip() if self.token_file else ""
+        if token:
             request.add_unredirected_header("Authorization", f"Bearer {token}")
         context = ssl.create_default_context(cafile=str(self.ca_file))
         try:
@@ -148,12 +148,13 @@ def parse_files(document: object, repository: str, revision: str) -> list[Remote
         ) from error
 
 
-def stage(model: Model, hub: Hub, download: list[str]) -> bool:
+def stage(model: Model, hub: Hub, uid: int, download: list[str]) -> bool:
     """Bring `model` into the store, verified.
 
     Args:
         model: What to stage.
         hub: Its metadata's source.
+        uid: The user that downloads; it loses the files before they are verified.
         download: The command that downloads into `model.staging`, resuming what is there.
 
     Returns:
@@ -171,7 +172,9 @@ def stage(model: Model, hub: Hub, download: list[str]) -> bool:
             return False
         model.staging.mkdir(exist_ok=True)
         _check_space(model, files)
+        _own(model.staging, uid)
         _download(model, files, download)
+        _own(model.staging, 0)
         manifest = {file.path: _verified_sha256(model.staging / file.path, file) for file in files}
         _finish(model, manifest)
     return True
@@ -206,6 +209,15 @@ def _check_space(model: Model, files: list[RemoteFile]) -> None:
             f" which has {_gib(free)} free.",
             f"free space there or set model_store_path (du -xsh {model.store}/*)",
         )
+
+
+def _own(folder: Path, uid: int) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        # The hub has no links; what root does here must not follow one out of the folder.
+        if path.is_symlink():
+            path.unlink()
+        else:
+            os.chown(path, uid, uid)
 
 
 def _download(model: Model, files: list[RemoteFile], command: list[str]) -> None:
@@ -271,8 +283,7 @@ def _finish(model: Model, manifest: dict[str, str]) -> None:
     write_atomic(model.staging / MANIFEST, json.dumps(document, indent=2, sort_keys=True) + "\n")
     for path in [model.staging, *model.staging.rglob("*")]:
         os.chmod(path, 0o755 if path.is_dir() else 0o644)
-        if path.is_file():
-            _fsync(path)
+        _fsync(path)
     model.folder.parent.mkdir(parents=True, exist_ok=True)
     os.rename(model.staging, model.folder)
     fsync_directory(model.folder.parent)

@@ -41,7 +41,7 @@ def sha256(data: bytes) -> str:
 class Registry:
     """One registry, by its base URL."""
 
-    def __init__(self, url: str, timeout: float = 120) -> None:
+    def __init__(self, url: str, timeout: float | tuple[float, float] = 120) -> None:
         """Keep the address; nothing is sent yet."""
         self.url = url
         self.timeout = timeout
@@ -177,8 +177,10 @@ class Registry:
         content = json.dumps(manifest, sort_keys=True).encode()
         return self.put_manifest(repository, tag, content, MANIFEST)
 
-    def copy_from(self, source: Registry, repository: str, tag: str, note: Callable[[str], None]) -> str:
-        """Copy an image with all its blobs, unchanged, so that its digest stays."""
+    def copy_from(
+        self, source: Registry, repository: str, tag: str, key: str, note: Callable[[str], None]
+    ) -> str:
+        """Copy an image with all its blobs, unchanged, to the tag `key`; return its digest."""
         content, media_type = source.manifest(repository, tag)
         manifest = json.loads(content)
         for blob in [manifest["config"], *manifest["layers"]]:
@@ -188,4 +190,4 @@ class Registry:
             note(f"{repository}: copying {blob['size'] >> 20} MiB")
             response = source.request("GET", f"/v2/{repository}/blobs/{digest}", stream=True)
             self.push_stream(repository, response.iter_content(CHUNK), lambda name=digest: name)  # type: ignore[misc]
-        return self.put_manifest(repository, tag, content, media_type)
+        return self.put_manifest(repository, key, content, media_type)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import tarfile
 import time
 from pathlib import Path
 
 import requests
 import yaml
-from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import EndpointConfig
 
-from testbed import base, dockerd, state
+from testbed import dockerd, state
 from testbed.config import (
     HERE,
     HOSTS,
@@ -168,7 +166,6 @@ def ensure(base_inputs: str) -> bytes:
 def start(tag: str, made_from: str) -> Container:
     """Start the container under all its host names."""
     client = dockerd.engine()
-    client.containers.run  # noqa: B018
     created = client.api.create_container(
         tag,
         name=UPSTREAM,

@@ -53,11 +53,13 @@ def read_chat_stream(reply: Reply) -> Turn:
             continue
         ids.add(dig(chunk, "id"))
         choices = dig(chunk, "choices")
-        if not choices:
-            usage = usage or chunk.get("usage")
+        delta = dig(choices, 0, "delta") if choices else {}
+        # vLLM sends usage with no choices, LiteLLM with one whose delta is empty.
+        if chunk.get("usage") and not delta:
+            need(turn.stop != "", "usage after finish_reason", chunk)
+            usage = chunk["usage"]
             turn.order.append("usage")
             continue
-        delta = dig(choices, 0, "delta")
         if not turn.order:
             need(
                 delta.get("role") == "assistant",
@@ -65,11 +67,11 @@ def read_chat_stream(reply: Reply) -> Turn:
                 chunk,
             )
         _note(turn.order, _add(turn, drafts, delta))
-        if choices[0].get("finish_reason"):
+        reason = dig(choices, 0).get("finish_reason")
+        if reason:
             need(not turn.stop, "one finish_reason", chunk)
-            turn.stop = choices[0]["finish_reason"]
+            turn.stop = reason
             turn.order.append(f"finish:{turn.stop}")
-        usage = chunk.get("usage") or usage
     need(done, "data: [DONE] at the end", turn.order)
     need(len(ids) == 1, "one id in all chunks", sorted(ids))
     need(bool(usage), "usage before [DONE] (asked for with include_usage)", turn.order)

@@ -68,7 +68,7 @@ def _ask(ctx: Context, check: Check) -> tuple[Result, bool]:
     front = [ctx.layers[name] for name in check.asks if name in ctx.layers][-1]
     result = Result(check.id, check.title, "pass", 0.0)
     try:
-        return replace(result, evidence=ctx.redact(check.run(ctx, front))), False
+        return replace(result, evidence=_put(ctx, check, front)), False
     except Skipped as skipped:
         return replace(result, verdict="skip", reason=str(skipped)), False
     except Failed as failure:
@@ -84,6 +84,15 @@ def _ask(ctx: Context, check: Check) -> tuple[Result, bool]:
         return _blamed(ctx, check, result, failure, asked), timed_out
 
 
+def _put(ctx: Context, check: Check, layer: Layer) -> str:
+    try:
+        return ctx.redact(check.run(ctx, layer))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # A server may answer in shapes that no check thought of; that is its failure too.
+        seen = f"{error.__class__.__name__}: {error}"
+        raise Failed("an answer in the shape that the API documents", seen) from error
+
+
 def _ask_inside(ctx: Context, check: Check, front: Layer) -> list[Asked]:
     inside = [name for name in check.asks if name in ctx.layers and name != front.name]
     return [_ask_one(ctx, check, ctx.layers[name]) for name in inside]
@@ -91,7 +100,7 @@ def _ask_inside(ctx: Context, check: Check, front: Layer) -> list[Asked]:
 
 def _ask_one(ctx: Context, check: Check, layer: Layer) -> Asked:
     try:
-        return Asked(layer.name, "pass", ctx.redact(check.run(ctx, layer)))
+        return Asked(layer.name, "pass", _put(ctx, check, layer))
     except Failed as failure:
         return Asked(layer.name, "fail", ctx.redact(failure.seen))
     except Skipped as skipped:

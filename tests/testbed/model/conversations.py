@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from behaviour import ANSWERS, CALLS, FALLBACK, FINAL, TOOLS, call_text
+from testbed.model.behaviour import ANSWERS, CALLS, FALLBACK, FINAL, TOOLS, call_text
 
 Message = dict[str, Any]
 
@@ -59,7 +59,7 @@ class Sampler:
     def sample(self) -> Sample:
         """Draw one conversation."""
         kinds = (self._trigger, self._tool_result, self._fallback, self._forced)
-        return self._rng.choices(kinds, weights=(12, 4, 8, 3))[0]()
+        return self._rng.choices(kinds, weights=(12, 4, 10, 3))[0]()
 
     def plain(self) -> str:
         """Draw a text for the completions API, without a conversation around it."""
@@ -147,7 +147,7 @@ class Sampler:
             return self._rng.choice(_NEAR_MISSES)
         if draw < 0.6:
             trigger = self._rng.choice(list(ANSWERS))
-            return f"{self._filler()} {trigger} {self._words(self._rng.randint(2, 20))}"
+            return f"{self._filler()} {trigger} {self._words(self._rng.choice((1, 2, 4, 20)))}"
         if draw < 0.8:
             return f"{self._filler()}\n{self._rng.choice(_NEAR_MISSES)}"
         return self._filler()

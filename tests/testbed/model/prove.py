@@ -11,21 +11,26 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, Callable
 
-from behaviour import CALLS, FALLBACK, FINAL, GREETING, THOUGHT, tool_schema
+# Runs as a plain script too, from anywhere.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from testbed.model.behaviour import CALLS, FALLBACK, FINAL, GREETING, THOUGHT, tool_schema
 
 Json = dict[str, Any]
 TEMPERATURES = (0.0, 0.4, 0.7, 1.0, 1.5)
 TIMEOUT = 300.0
-# About three characters are one token of the stand-in's vocabulary, fewer in text it never saw.
+# In characters; four of the made-up text are about three tokens.
 LENGTHS = (0, 30, 300, 3_000, 12_000)
-LONG_LENGTHS = (30_000, 60_000, 110_000)
+LONG_LENGTHS = (20_000, 50_000, 80_000)
 UNKNOWN_TOOL = tool_schema("lookup_order", {"order_id": ""})
 UNKNOWN_TOOL["function"]["strict"] = True
 
@@ -394,16 +399,10 @@ def rows(client: Client) -> Iterator[tuple[str, Callable[[random.Random], str]]]
     """Yield every kind of request with the function that plays a round of it."""
     for api in APIS:
         for name, scene in SCENES.items():
-            yield (
-                f"{api}: {name}",
-                lambda rng, api=api, scene=scene: play(client, api, scene, rng),
-            )
+            yield f"{api}: {name}", partial(play, client, api, scene)
     # Anthropic's API has no strict tools, without which the engine leaves the arguments free.
-    yield (
-        "chat: required, unknown tool",
-        lambda rng: play(client, "chat", must_call_unknown, rng),
-    )
-    yield "completions", lambda rng: completes(client, rng)
+    yield "chat: required, unknown tool", partial(play, client, "chat", must_call_unknown)
+    yield "completions", partial(completes, client)
 
 
 def main() -> int:

@@ -128,7 +128,7 @@ def message_reasoning(ctx: Context, at: Layer) -> str:
 def message_stop_reasons(ctx: Context, at: Layer) -> str:
     """Agents decide by these what to do next."""
     greeting = [questions.user(questions.GREETING)]
-    seen = []
+    seen: list[str] = []
     for streamed in (False, True):
         _stops(ask(at, greeting, streamed)[0], "end_turn", seen)
         _stops(ask(at, greeting, streamed, max_tokens=3)[0], "max_tokens", seen)

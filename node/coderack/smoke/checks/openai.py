@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from coderack.smoke import questions
@@ -39,17 +38,19 @@ def models(ctx: Context, at: Layer) -> str:
     """Clients plan by the listed window: too large breaks them, too small wastes memory."""
     listed = {dig(model, "id"): model for model in dig(answer(at.get("/v1/models")), "data")}
     need(ctx.model in listed, f"{ctx.model} in /v1/models", sorted(listed))
-    if ctx.claude_model:
-        need(
-            any(fnmatchcase(ctx.claude_model, name) for name in listed),
-            f"{ctx.claude_model}, or a wildcard that covers it, in /v1/models",
-            sorted(listed),
-        )
-    window = listed[ctx.model].get("max_input_tokens")
     true = max_model_len(ctx.layers["engine"]) if "engine" in ctx.layers else ctx.expect_window
-    if true is not None:
-        need(window == true, f"max_input_tokens {true}, the engine's window", window)
-    return f"{', '.join(sorted(listed))}; {ctx.model} has {window} tokens"
+    windows = {
+        name: model.get("max_input_tokens")
+        for name, model in listed.items()
+        if name in (ctx.model, ctx.claude_model)
+    }
+    for name, window in windows.items():
+        need(
+            window == true if true is not None else bool(window),
+            f"{name} with max_input_tokens {true or '(any)'}, the engine's window",
+            listed[name],
+        )
+    return f"{', '.join(sorted(listed))}; {ctx.model} has {windows[ctx.model]} tokens"
 
 
 @GROUP.check("chat", "Chat completion")
@@ -125,7 +126,7 @@ def chat_reasoning(ctx: Context, at: Layer) -> str:
 def chat_stop_reasons(ctx: Context, at: Layer) -> str:
     """Agents decide by these what to do next."""
     greeting = [questions.user(questions.GREETING)]
-    seen = []
+    seen: list[str] = []
     for streamed in (False, True):
         _stops(ask(at, greeting, streamed)[0], "stop", seen)
         _stops(ask(at, greeting, streamed, max_tokens=3)[0], "length", seen)
@@ -158,13 +159,24 @@ def completions(ctx: Context, at: Layer) -> str:
     document = answer(at.post("/v1/completions", body))
     text, tokens = _completion(document), dig(document, "usage", "completion_tokens")
     need(0 < tokens <= 8, "1 to 8 tokens", tokens)
-    events = stream(at.post("/v1/completions", {**body, "stream": True}))
+    streamed = _streamed(stream(at.post("/v1/completions", {**body, "stream": True})))
+    return f"{tokens} tokens, {len(text)} characters; streamed {len(streamed)} characters"
+
+
+def _streamed(events: list[tuple[str, Any]]) -> str:
     need(events[-1][1] == "[DONE]", "data: [DONE] at the end", events[-1][1])
-    chunks = [chunk for _, chunk in events[:-1] if chunk.get("choices")]
-    need(bool(chunks), "chunks with choices", events)
-    streamed = "".join(dig(chunk, "choices", 0, "text") for chunk in chunks)
-    need(isinstance(chunks[-1]["choices"][0].get("finish_reason"), str), "a finish_reason", chunks)
-    return f"{tokens} tokens, {len(text)} characters; streamed {len(streamed)} in {len(chunks)}"
+    text, reason = "", None
+    for _, chunk in events[:-1]:
+        if not dig(chunk, "choices") or "usage" in chunk:
+            continue
+        choice = dig(chunk, "choices", 0)
+        # LiteLLM closes with a chunk of its own that has a finish_reason and no text at all.
+        last = choice.get("finish_reason")
+        need(last or isinstance(choice.get("text"), str), "a text in every chunk", chunk)
+        need(reason is None, "no choice after finish_reason", chunk)
+        text, reason = text + (choice.get("text") or ""), last
+    need(reason in ("stop", "length"), "finish_reason stop or length", reason)
+    return text
 
 
 def _completion(document: Any) -> str:

@@ -51,6 +51,18 @@ class Changes:
             os.replace(temporary, path)
         self._attributes(path, wanted)
 
+    def link(self, path: Path, target: str) -> None:
+        """Have the symbolic link `path` point to `target`."""
+        before = os.readlink(path) if path.is_symlink() else ""
+        if before == target:
+            return
+        self._note(path, f"-> {before}\n" if before else "", f"-> {target}\n")
+        if not self.module.check_mode:
+            temporary = path.with_name(f".{path.name}.new")
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            os.replace(temporary, path)
+
     def absent(self, path: Path) -> None:
         """Remove a file."""
         if path.is_symlink() or path.exists():

@@ -33,8 +33,16 @@ options:
       mode: {description: Permissions., type: str, default: "0644"}
       owner: {description: Name or number of the owner., type: str, default: root}
       group: {description: Name or number of the group., type: str, default: root}
+  links:
+    description: Symbolic links to have, replaced by a rename.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Where., type: path, required: true}
+      target: {description: What it points to., type: str, required: true}
   absent:
-    description: Files to remove.
+    description: Files and links to remove.
     type: list
     elements: path
     default: []
@@ -102,6 +110,15 @@ def main() -> None:
                 "required_one_of": [("content", "content_base64")],
                 "mutually_exclusive": [("content", "content_base64")],
             },
+            "links": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "target": {"type": "str", "required": True},
+                },
+            },
             "absent": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
@@ -111,6 +128,8 @@ def main() -> None:
         changes.directory(directory)
     for file in module.params["files"]:
         changes.file(file, content_of(file))
+    for link in module.params["links"]:
+        changes.link(Path(link["path"]), link["target"])
     for path in module.params["absent"]:
         changes.absent(Path(path))
     module.exit_json(changed=bool(changes.paths), changed_paths=changes.paths, diff=changes.diffs)
