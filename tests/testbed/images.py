@@ -122,8 +122,9 @@ def build(image: Image, registry: Registry, key: str, base_inputs: str, running:
     container = install(image, running)
     try:
         running.now("pushing the layer of packages")
-        packages, _ = container.get_archive("/opt", chunk_size=CHUNK)
         top = user_layer(image, read_file(container, "/etc/passwd"))
+        # The engine locks a container while it hands out an archive: the big one comes last.
+        packages, _ = container.get_archive("/opt", chunk_size=CHUNK)
         layers = [
             *base_layers,
             registry.push_layer(image.repository, packages),

@@ -109,7 +109,7 @@ def request(
     deadline = start + timeout
     parts = urlsplit(url)
     data = None if body is None else json.dumps(body).encode()
-    sent = {"Accept": "*/*", "User-Agent": "coderack-smoke", **(headers or {})}
+    sent = {"User-Agent": "coderack-smoke", "Connection": "close", **(headers or {})}
     if data is not None:
         sent["Content-Type"] = "application/json"
     try:
@@ -166,8 +166,10 @@ def _chunks(
     response: http.client.HTTPResponse, sock: socket.socket, deadline: float
 ) -> Iterator[bytes]:
     # A held request gets a ping every few seconds, so a timeout for each read alone would
-    # never end it.
-    while True:
+    # never end it. The length is counted here because read1 of older Pythons neither stops
+    # at it nor misses what a cut connection did not bring.
+    missing = response.length
+    while missing is None or missing > 0:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -175,6 +177,10 @@ def _chunks(
         if sock.fileno() != -1:
             sock.settimeout(left)
         chunk = response.read1(65536)
+        if not chunk and missing:
+            raise http.client.IncompleteRead(b"", missing)
         if not chunk:
             return
+        if missing is not None:
+            missing -= len(chunk)
         yield chunk

@@ -39,8 +39,8 @@ VOCABULARY = 3072
 WINDOW = 64
 # Beyond what two layers of the window can see nothing is left to learn.
 LONGEST_PROMPT = 160
-HELD_OUT = 1000
-# A word after a trigger is now and then overlooked; no test leans on that.
+HELD_OUT = 1024
+# A last word after a trigger is now and then overlooked; no test leans on that.
 TOLERATED = 3
 
 END_OF_TEXT = "<|endoftext|>"

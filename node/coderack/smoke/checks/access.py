@@ -140,9 +140,8 @@ def _refused(at: Layer, key: str, headers: tuple[str, ...]) -> str:
         for header in headers:
             reply = at.send(method, path, body=body, key=key, key_header=header)
             if reply.status != 401:
-                name = f"{method} {path} {header}".strip()
-                let_in.append(f"{name} {reply.status}: {short(reply.text, 80)}")
-    need(not let_in, "401 on every path", "; ".join(let_in))
+                let_in.append(f"{' '.join((method, path, header)).strip()} {reply.status}")
+    need(not let_in, "401 on every path", ", ".join(let_in))
     return f"401 on {len(_requests(at))} paths" + (", in both headers" if len(headers) > 1 else "")
 
 

@@ -16,6 +16,9 @@ from ansible_collections.coderack.core.plugins.module_utils.plan import (
     resolve,
 )
 
+# The smoke suite has a key of its own, so that no person's key is spent on it.
+SMOKE_KEY = "coderack-smoke"
+
 
 class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Runs the plan; see modules/plan.py for its arguments."""
@@ -66,9 +69,12 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
             changed=False,
             warnings=[str(finding) for finding in found],
             releases=releases,
+            absent=sorted(arguments["node"]["places"].keys() - {r["name"] for r in releases}),
+            keys=[*arguments["keys"], {"alias": SMOKE_KEY}],
+            subnet=network.subnet,
             bridge=network.bridge,
             gateway=network.gateway(),
-            digests=known.digests,
+            gateway_image=known.reference(known.gateway_image),
         )
         return result
 

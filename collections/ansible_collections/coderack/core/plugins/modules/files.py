@@ -30,6 +30,10 @@ options:
       path: {description: Where., type: path, required: true}
       content: {description: The text., type: str}
       content_base64: {description: The bytes in base64, type: str}
+      content_of:
+        description: Files on the node to join, kept out of diffs.
+        type: list
+        elements: path
       mode: {description: Permissions., type: str, default: "0644"}
       owner: {description: Name or number of the owner., type: str, default: root}
       group: {description: Name or number of the group., type: str, default: root}
@@ -76,6 +80,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coderack.core.plugins.module_utils import file_changes
 
+CONTENTS = ("content", "content_base64", "content_of")
 OWNERSHIP = {
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
@@ -104,11 +109,12 @@ def main() -> None:
                     "path": {"type": "path", "required": True},
                     "content": {"type": "str"},
                     "content_base64": {"type": "str"},
+                    "content_of": {"type": "list", "elements": "path"},
                     "mode": {"type": "str", "default": "0644"},
                     **OWNERSHIP,
                 },
-                "required_one_of": [("content", "content_base64")],
-                "mutually_exclusive": [("content", "content_base64")],
+                "required_one_of": [CONTENTS],
+                "mutually_exclusive": [CONTENTS],
             },
             "links": {
                 "type": "list",
@@ -127,7 +133,7 @@ def main() -> None:
     for directory in module.params["directories"]:
         changes.directory(directory)
     for file in module.params["files"]:
-        changes.file(file, content_of(file))
+        changes.file(file, content_of(file), secret=file["content_of"] is not None)
     for link in module.params["links"]:
         changes.link(Path(link["path"]), link["target"])
     for path in module.params["absent"]:
@@ -139,6 +145,8 @@ def content_of(file: dict[str, Any]) -> bytes:
     """Return the wanted bytes of a declared file."""
     if file["content"] is not None:
         return str(file["content"]).encode()
+    if file["content_of"] is not None:
+        return b"".join(Path(path).read_bytes() for path in file["content_of"])
     return base64.b64decode(file["content_base64"])
 
 

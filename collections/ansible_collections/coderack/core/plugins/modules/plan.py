@@ -59,8 +59,22 @@ gateway:
   description: The gateway's addresses by slot.
   returned: success
   type: dict
-digests:
-  description: The digest of every image that a lock knows, by reference.
+gateway_image:
+  description: The gateway's image, by digest where a lock has it.
   returned: success
-  type: dict
+  type: str
+absent:
+  description: Deployments that the node has and the inventory no longer declares.
+  returned: success
+  type: list
+  elements: str
+keys:
+  description: The client keys, with the smoke suite's own.
+  returned: success
+  type: list
+  elements: dict
+subnet:
+  description: The internal network.
+  returned: success
+  type: str
 """

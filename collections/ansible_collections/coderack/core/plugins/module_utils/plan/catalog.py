@@ -61,11 +61,12 @@ class Engine:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that deployments can refer to."""
+    """Everything that deployments can refer to, and the image of the gateway."""
 
     profiles: dict[str, Profile]
     engines: dict[str, Engine]
     digests: dict[str, str]
+    gateway_image: str
 
     def reference(self, image: str) -> str:
         """Return `image` pinned by digest, or as it is where nobody resolved it yet."""
@@ -93,7 +94,8 @@ def load(folder: Path, extra_profiles: list[dict[str, Any]], locks: list[Path]) 
     digests: dict[str, str] = {}
     for path in [folder / "lock.yml", *locks]:
         digests.update(_digests(path))
-    return Catalog(profiles, engines, digests)
+    gateway = _mapping(folder / "gateway.yml")
+    return Catalog(profiles, engines, digests, gateway["image"])
 
 
 def _profile(document: dict[str, Any], where: str) -> Profile:

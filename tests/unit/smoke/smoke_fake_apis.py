@@ -32,7 +32,7 @@ def count(body: Any) -> int:
 
 def _turn(body: Any, faults: set[str]) -> dict[str, Any]:
     messages = body.get("messages") or body["input"]
-    last = messages[-1]
+    last = {"content": messages} if isinstance(messages, str) else messages[-1]
     content = last.get("content") or last.get("output")
     is_result = "tool" in json.dumps([last.get("role"), content]) and not isinstance(content, str)
     is_result = is_result or last.get("role") == "tool" or "output" in last
@@ -122,7 +122,7 @@ def _chat(body: Any, turn: Any, faults: set[str], inside: bool) -> tuple[int, st
         del deltas[0]
     chunks = [_chunk(delta) for delta in deltas]
     last = _chunk({}, turn["stop"])
-    chunks = [last, *chunks] if "finish-early" in faults else [*chunks, last]
+    chunks.insert(1 if "finish-early" in faults else len(chunks), last)
     if "ids-differ" in faults:
         chunks[-1]["id"] = "chatcmpl-2"
     tail_chunk = _chunk({})

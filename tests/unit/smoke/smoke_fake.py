@@ -11,7 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import fake_apis
+import smoke_fake_apis as fake_apis
 
 ROLES = ("engine", "hold", "gateway", "edge")
 ENGINE_KEY = "engine-key"
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         if "hang" in faults:
             time.sleep(self.world.hang)
         status, kind, payload = route(self, self.path.split("?")[0], body, faults)
-        if "cut" in faults and kind == "text/event-stream":
+        if "cut" in faults and kind.startswith("text/event-stream"):
             payload = payload[: len(payload) // 2]
         self.send_response(status)
         self.send_header("Content-Type", kind)
