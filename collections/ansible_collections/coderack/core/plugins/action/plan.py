@@ -69,14 +69,28 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
             changed=False,
             warnings=[str(finding) for finding in found],
             releases=releases,
+            models=models(releases),
             absent=sorted(arguments["node"]["places"].keys() - {r["name"] for r in releases}),
-            keys=[*arguments["keys"], {"alias": SMOKE_KEY}],
+            client_keys=[*arguments["keys"], {"alias": SMOKE_KEY}],
             subnet=network.subnet,
             bridge=network.bridge,
             gateway=network.gateway(),
             gateway_image=known.reference(known.gateway_image),
         )
         return result
+
+
+def models(releases: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return each model once, with an image that can download it."""
+    by_place = {
+        (release["repository"], release["revision"]): {
+            "repository": release["repository"],
+            "revision": release["revision"],
+            "image": release["image"],
+        }
+        for release in releases
+    }
+    return list(by_place.values())
 
 
 def role_options(roles: Path) -> dict[str, set[str]]:

@@ -63,12 +63,17 @@ gateway_image:
   description: The gateway's image, by digest where a lock has it.
   returned: success
   type: str
+models:
+  description: The models to have on the node, each with an image that can download it.
+  returned: success
+  type: list
+  elements: dict
 absent:
   description: Deployments that the node has and the inventory no longer declares.
   returned: success
   type: list
   elements: str
-keys:
+client_keys:
   description: The client keys, with the smoke suite's own.
   returned: success
   type: list

@@ -69,9 +69,9 @@ class Catalog:
     gateway_image: str
 
     def reference(self, image: str) -> str:
-        """Return `image` pinned by digest, or as it is where nobody resolved it yet."""
+        """Return `image` by digest in place of its tag, or as it is where nobody resolved it."""
         digest = self.digests.get(image)
-        return f"{image}@{digest}" if digest else image
+        return f"{image.rpartition(':')[0]}@{digest}" if digest else image
 
 
 def load(folder: Path, extra_profiles: list[dict[str, Any]], locks: list[Path]) -> Catalog:
