@@ -200,7 +200,7 @@ def install(image: Image, running: Step) -> Container:
         labels=dockerd.labels(),
         # The machine's own network also reaches proxies and package caches on its loopback.
         network_mode="host",
-        environment=access.environment,
+        environment={**access.environment, "PROGRAM": image.entrypoint[0]},
         volumes={source: {"bind": target, "mode": "ro"} for source, target in mounts.items()},
     )
     files = {path.name: path.read_bytes() for path in image.folder.iterdir() if path.is_file()}

@@ -64,10 +64,8 @@ def access() -> Access:
     links = [given.translate(url) for url in config.get("find-links", "").split()]
     if "index-url" in config:
         given.environment["UV_DEFAULT_INDEX"] = given.translate(config["index-url"], up=1)
-    if indexes:
-        given.environment["UV_INDEX"] = " ".join(indexes)
-        # As in pip, the best match of all indexes counts; the hashes say what is right.
-        given.environment["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    # For build.sh, which asks them only after the usual index.
+    given.environment["EXTRA_INDEXES"] = " ".join(f"--index={url}" for url in indexes)
     if links:
         given.environment["UV_FIND_LINKS"] = ",".join(links)
     bundle = os.environ.get("SSL_CERT_FILE") or config.get("cert", "")

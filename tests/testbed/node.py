@@ -87,7 +87,8 @@ def run(name: str, tag: str) -> Container:
             NODE_LABEL: "1",
         },
         network=NETWORK,
-        cap_add=["SYS_ADMIN", "NET_ADMIN"],
+        # SYS_PTRACE: as on a real host, root sees which process listens on a port.
+        cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
         security_opt=["seccomp=unconfined"],
         cgroupns="host",
         volumes={

@@ -58,7 +58,7 @@ def _why_not(ctx: Context, check: Check, failed: set[str], timeouts: int) -> str
     for need in check.needs:
         if need in failed and (need != "edge-tls" or known[-1] == "edge"):
             return f"{need} failed"
-    if timeouts >= _TIMEOUTS and len(check.asks) > 1:
+    if timeouts >= _TIMEOUTS and "engine" in check.asks:
         return f"{timeouts} checks timed out before this one"
     return ""
 

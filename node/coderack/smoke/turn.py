@@ -42,6 +42,8 @@ def the_call(turn: Turn, stop: str) -> Call:
     hint = ""
     if not turn.calls and (questions.TOOL_NAME in turn.text or "tool_call" in turn.text):
         hint = "the call is in the text: --tool-call-parser does not fit the model"
+    elif not turn.calls and not turn.text.strip():
+        hint = "neither call nor text: --tool-call-parser may have swallowed the call"
     seen = {"calls": [str(call) for call in turn.calls], "text": turn.text, "stop": turn.stop}
     need(len(turn.calls) == 1, f"one call of {questions.TOOL_NAME}", seen, hint)
     call = turn.calls[0]

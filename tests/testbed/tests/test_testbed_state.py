@@ -77,8 +77,9 @@ def test_pip_configuration_becomes_uv_settings(
     monkeypatch.setattr(machine_pip, "pip_config", lambda: machine_pip.parse_config(text))
     given = machine_pip.access()
     assert given.environment["UV_FIND_LINKS"] == "file:///build/sources/1"
-    assert given.environment["UV_INDEX"] == (
-        "file:///build/sources/0/simple https://more.example/simple"
+    assert given.environment["EXTRA_INDEXES"] == (
+        "--index=file:///build/sources/0/simple "
+        "--index=https://more.example/simple"
     )
     assert given.mounts[str(index.parent)] == "/build/sources/0"
     assert given.mounts[str(wheels)] == "/build/sources/1"

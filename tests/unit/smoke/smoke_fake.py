@@ -5,6 +5,7 @@ A fault, added to a layer and to those outside it, makes exactly one thing wrong
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -68,10 +69,12 @@ class Handler(BaseHTTPRequestHandler):
         status, kind, payload = route(self, self.path.split("?")[0], body, faults)
         if "cut" in faults and kind.startswith("text/event-stream"):
             payload = payload[: len(payload) // 2]
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(payload)
+        # After a hang the client has left.
+        with contextlib.suppress(ConnectionError):
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(payload)
 
 
 def route(handler: Handler, path: str, body: Any, faults: set[str]) -> tuple[int, str, bytes]:

@@ -60,6 +60,8 @@ def _spoil(turn: dict[str, Any], faults: set[str]) -> None:
     if turn["call"] and "call-as-text" in faults:
         turn.update(text=f'<tool_call>{{"name": "get_weather"}}{turn["call"]}', call=None)
         turn["stop"] = "stop"
+    if turn["call"] and "call-swallowed" in faults:
+        turn.update(call=None, stop="stop")
     if turn["call"] and "bad-arguments" in faults:
         turn["call"] = '{"city": '
     if turn["call"] and "no-city" in faults:

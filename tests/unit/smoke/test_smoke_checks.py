@@ -56,6 +56,7 @@ BROKEN = [
     ("messages-key-headers", "no-x-api-key", "gateway", "HTTP 200 with the key in x-api-key"),
     ("messages-key-headers", "no-key-mapping", "hold", "HTTP 401"),
     ("messages-tool", "call-as-text", "engine", "--tool-call-parser"),
+    ("messages-tool", "call-swallowed", "engine", "may have swallowed the call"),
     ("messages-tool", "bad-arguments", "engine", "tool arguments that are a JSON object"),
     ("messages-tool-stream", "call-as-text", "engine", "one call of get_weather"),
     ("messages-tool-stream", "bad-arguments", "gateway", "tool arguments that are a JSON object"),

@@ -130,7 +130,7 @@ def message_stop_reasons(ctx: Context, at: Layer) -> str:
     seen: list[str] = []
     for streamed in (False, True):
         _stops(ask(at, greeting, streamed)[0], "end_turn", seen)
-        _stops(ask(at, greeting, streamed, max_tokens=3)[0], "max_tokens", seen)
+        _stops(ask(at, greeting, streamed, max_tokens=1)[0], "max_tokens", seen)
         if "tools" not in ctx.without:
             weather = [questions.user(questions.WEATHER)]
             turn = ask(at, weather, streamed, tools=[questions.ANTHROPIC_TOOL])[0]

@@ -129,7 +129,7 @@ def chat_stop_reasons(ctx: Context, at: Layer) -> str:
     seen: list[str] = []
     for streamed in (False, True):
         _stops(ask(at, greeting, streamed)[0], "stop", seen)
-        _stops(ask(at, greeting, streamed, max_tokens=3)[0], "length", seen)
+        _stops(ask(at, greeting, streamed, max_tokens=1)[0], "length", seen)
         if "tools" not in ctx.without:
             weather = [questions.user(questions.WEATHER)]
             turn = ask(at, weather, streamed, tools=[questions.OPENAI_TOOL])[0]

@@ -133,7 +133,16 @@ def main() -> None:
     for directory in module.params["directories"]:
         changes.directory(directory)
     for file in module.params["files"]:
-        changes.file(file, content_of(file), secret=file["content_of"] is not None)
+        missing = [path for path in file["content_of"] or [] if not Path(path).is_file()]
+        if missing and module.check_mode:
+            # An earlier step would have made them.
+            changes.paths.append(file["path"])
+        elif missing:
+            module.fail_json(
+                msg=f"{file['path']} is to be joined from {missing[0]}, a missing file"
+            )
+        else:
+            changes.file(file, content_of(file), secret=file["content_of"] is not None)
     for link in module.params["links"]:
         changes.link(Path(link["path"]), link["target"])
     for path in module.params["absent"]:
