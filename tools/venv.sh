@@ -48,4 +48,9 @@ else
     say "no Python 3.12 or newer on PATH or in pyenv: uv fetches one"
     .uv/bin/uv sync -q --locked --managed-python --python 3.13
 fi
+# Molecule looks for ansible-config on PATH: this lets .venv/bin/molecule work when called bare.
+site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+cat >"$site/coderack_path.pth" <<'EOF'
+import os, sys; os.environ["PATH"] = os.pathsep.join([os.path.join(sys.prefix, "bin"), os.environ.get("PATH", os.defpath)])
+EOF
 touch .venv

@@ -1,6 +1,9 @@
 """What runs, listens, is owned and readable by whom on a node after site.yml."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
 import pytest
 from testinfra.host import Host
@@ -10,8 +13,9 @@ GATEWAY = "coderack-gateway"
 CONTAINERS = (ENGINE, GATEWAY)
 
 
-def inspect(host: Host, container: str) -> dict:
-    return json.loads(host.check_output("docker inspect %s", container))[0]
+def inspect(host: Host, container: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(host.check_output("docker inspect %s", container))[0]
+    return document
 
 
 @pytest.mark.parametrize("unit", ["hold", "edge", "gateway", "engine-coder"])
@@ -70,15 +74,16 @@ def test_no_process_of_a_container_is_root(host: Host, container: str) -> None:
 def test_containers_cannot_reach_outside(host: Host, container: str) -> None:
     program = (
         "import socket,sys\n"
-        "for target in (('192.0.2.1', 443), ('%s', 443)):\n"
+        "for target in (('192.0.2.1', 443), (sys.argv[1], 443)):\n"
         "    try: socket.create_connection(target, timeout=3)\n"
         "    except OSError: continue\n"
         "    sys.exit(f'reached {target}')\n"
         "try: socket.getaddrinfo('huggingface.co', 443)\n"
         "except OSError: sys.exit(0)\n"
         "sys.exit('resolved a name')\n"
-    ) % host.check_output("ip route show default").split()[2]
-    result = host.run("docker exec %s python3 -c %s", container, program)
+    )
+    gateway = host.check_output("ip route show default").split()[2]
+    result = host.run("docker exec %s python3 -c %s %s", container, program, gateway)
     assert result.rc == 0, result.stderr
 
 
@@ -166,9 +171,7 @@ def test_nothing_is_left_of_the_staging(host: Host) -> None:
     assert host.check_output("find /var/lib/coderack/models/.staging -name '*@*' -type d") == ""
 
 
-def test_a_narrow_key_lists_and_uses_only_its_models(host: Host) -> None:
-    key = host.file("/etc/coderack/secrets/keys/narrow").content_string.strip()
-    request = "curl -s --cacert /etc/coderack/edge/ca.pem https://127.0.0.1/v1/{} -H {} -d {}"
+def test_a_narrow_key_uses_only_its_models(host: Host) -> None:
     program = (
         "import json,ssl,sys,urllib.request,urllib.error\n"
         "context=ssl.create_default_context(cafile='/etc/coderack/edge/ca.pem')\n"
@@ -180,6 +183,5 @@ def test_a_narrow_key_lists_and_uses_only_its_models(host: Host) -> None:
         "try: print(urllib.request.urlopen(request,context=context).status)\n"
         "except urllib.error.HTTPError as error: print(error.code)\n"
     )
-    assert request and key
     assert host.check_output("python3 -c %s coder", program).strip() == "200"
     assert host.check_output("python3 -c %s claude-sonnet-4-6", program).strip() in ("401", "403")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ def docker(*arguments: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
 
 def inspect(name: str) -> Container | None:
     """Return the container, or None where there is none of that name."""
-    names = docker("ps", "--all", "--quiet", "--filter", f"name=^/?{name}$").split()
+    names = docker("ps", "--all", "--quiet", "--filter", f"name=^/?{re.escape(name)}$").split()
     if not names:
         return None
     document = json.loads(docker("inspect", names[0]))[0]

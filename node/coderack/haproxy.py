@@ -69,9 +69,21 @@ class Master:
         """Return the serving worker first, then the old ones."""
         return parse_workers(self.command("show proc"))
 
+    def serving(self) -> Worker:
+        """Return the worker that takes new requests.
+
+        Raises:
+            CoderackError: there is none at this moment.
+        """
+        for worker in self.workers():
+            if not worker.old:
+                return worker
+        unit = f"coderack-{self.path.parent.name}"
+        raise CoderackError("HAProxy has no serving worker.", f"systemctl status {unit}")
+
     def servers(self, worker: Worker, backend: str) -> dict[str, Server]:
-        """Return the servers of `backend` by name, as `worker` sees them."""
-        answer = self.command(f"@!{worker.pid} show stat {backend} 4 -1")
+        """Return the servers of `backend` as `worker` sees them, and itself as `BACKEND`."""
+        answer = self.command(f"@!{worker.pid} show stat {backend} 6 -1")
         return parse_servers(answer)
 
     def set_ready(self, backend: str, server: str, ready: bool) -> None:
@@ -81,7 +93,7 @@ class Master:
             CoderackError: HAProxy says no, or says something else afterwards.
         """
         state = "ready" if ready else "maint"
-        worker = next(w for w in self.workers() if not w.old)
+        worker = self.serving()
         answer = self.command(f"@!{worker.pid} set server {backend}/{server} state {state}")
         seen = self.servers(worker, backend).get(server)
         if seen is None or seen.ready != ready:
@@ -89,6 +101,16 @@ class Master:
                 f"HAProxy did not set {backend}/{server} to {state}: {answer.strip() or seen}.",
                 f"systemctl reload coderack-{self.path.parent.name}",
             )
+
+    def unserved(self, worker: Worker, backend: str, servers: tuple[str, ...]) -> int:
+        """Count the requests of `backend` that run on none of `servers`.
+
+        A request that waits for its next try is on no server at all, so none of them counts it.
+        """
+        rows = self.servers(worker, backend)
+        if "BACKEND" not in rows:
+            return 0
+        return rows["BACKEND"].sessions - sum(rows[n].sessions for n in servers if n in rows)
 
     def sessions(self, backend: str, server: str) -> int:
         """Count the sessions that run on `server`, in the serving and in old workers."""

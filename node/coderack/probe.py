@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import urllib.parse
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def ask_for_one_token(probe: Probe) -> Verdict:
         connection.request("POST", "/v1/completions", body, headers)
         answer = connection.getresponse()
         answer.read()
-    except TimeoutError:
+    except socket.timeout:  # the name of TimeoutError before Python 3.10
         return Verdict("slow", f"no token within {TIMEOUT_S:.0f} s")
     except (OSError, http.client.HTTPException) as error:
         return Verdict("dead", f"{type(error).__name__}: {error}")

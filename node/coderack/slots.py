@@ -17,7 +17,7 @@ from pathlib import Path
 
 from coderack.errors import CoderackError
 from coderack.files import locked, write_atomic
-from coderack.haproxy import Master, Worker
+from coderack.haproxy import Master
 
 STATE = Path("/var/lib/coderack/slots")
 RUN = Path("/run/coderack")
@@ -116,8 +116,7 @@ class Proxy:
             CoderackError: requests were still held after `timeout_s` seconds.
         """
         deadline = time.monotonic() + timeout_s
-        worker = next(w for w in self.master.workers() if not w.old)
-        while held := self._held(worker, backends):
+        while held := self._held(backends):
             if time.monotonic() > deadline:
                 raise CoderackError(
                     f"{self.name} still holds requests for {', '.join(held)}; a reload now would"
@@ -126,12 +125,9 @@ class Proxy:
                 )
             time.sleep(SAMPLE_INTERVAL_S)
 
-    def _held(self, worker: Worker, backends: list[str]) -> list[str]:
-        return [
-            name
-            for name in backends
-            if (seen := self.master.servers(worker, name).get(HOLD)) and seen.sessions
-        ]
+    def _held(self, backends: list[str]) -> list[str]:
+        worker = self.master.serving()
+        return [name for name in backends if self.master.unserved(worker, name, SLOTS) > 0]
 
 
 def _digest(slots: dict[str, str]) -> str:

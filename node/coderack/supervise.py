@@ -124,6 +124,8 @@ class Supervisor:
             spent = time.monotonic() - began
             notify(f"STATUS=starting for {spent:.0f} s")
             if spent > self.service.start_timeout_s:
+                # An attached container may have its slot open.
+                self._hold()
                 self._stop_container()
                 raise CoderackError(
                     f"{self.service.ready_url} did not answer 200 within"

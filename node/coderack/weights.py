@@ -9,6 +9,7 @@ container; a run that was cut goes on where it stopped.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -87,7 +88,7 @@ class Hub:
                 f"The hub at {self.endpoint} refused {repository} at revision {revision}: {code}.",
                 "check repository, revision and token of the model's profile",
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise CoderackError(
                 f"The hub at {self.endpoint} gave no usable answer for {repository}: {error}.",
                 f"curl -v {self.endpoint} from the node",
@@ -167,7 +168,7 @@ def stage(model: Model, hub: Hub, uid: int, download: list[str]) -> bool:
         return False
     files = hub.files(model.repository, model.revision)
     _check_names(model, files)
-    with locked(model.staging.with_suffix(".lock")):
+    with locked(model.staging.parent / f"{model.staging.name}.lock"):
         if model.staged:
             return False
         model.staging.mkdir(exist_ok=True)
@@ -182,6 +183,8 @@ def stage(model: Model, hub: Hub, uid: int, download: list[str]) -> bool:
 
 def verify(model: Model) -> list[str]:
     """Hash every file of a staged model again; return the paths that are not as staged."""
+    if not model.staged:
+        raise CoderackError(f"{model.folder} is not staged.", "playbooks/site.yml")
     manifest: dict[str, str] = json.loads((model.folder / MANIFEST).read_text(encoding="utf-8"))[
         "files"
     ]
@@ -275,6 +278,10 @@ def _verified_sha256(path: Path, file: RemoteFile) -> str:
 
 def _finish(model: Model, manifest: dict[str, str]) -> None:
     shutil.rmtree(model.staging / ".cache", ignore_errors=True)
+    # What a killed run left behind, or the download added, was never verified.
+    for path in list(model.staging.rglob("*")):
+        if path.is_file() and path.relative_to(model.staging).as_posix() not in manifest:
+            path.unlink()
     document = {
         "repository": model.repository,
         "revision": model.revision,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+
+import requests
+from docker.errors import DockerException
 
 from testbed import commands
 from testbed.config import SUITES
@@ -54,11 +58,20 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run one command."""
+    # Every step may be cut anywhere; without this, Ctrl-C would wait for the threads of `up`.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = parser().parse_args()
     try:
         options.run(options)
     except TestbedError as error:
         print(f"testbed: error: {error}", file=sys.stderr)
+        return 1
+    except (DockerException, requests.RequestException) as error:
+        print(
+            f"testbed: error: {type(error).__name__}: {error}\n"
+            "Everything made so far is kept; run the command again.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

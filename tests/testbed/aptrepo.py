@@ -61,7 +61,7 @@ def build_package(package: dict[str, Any], target: Path) -> None:
 
 
 def ensure_key() -> None:
-    """Make the signing key once; it lives in the state volume, as a vendor's key outlives builds."""
+    """Make the signing key once, in the state volume: nodes trust it longer than this container."""
     if (KEY_HOME / "done").exists():
         return
     shutil.rmtree(KEY_HOME, ignore_errors=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from pathlib import Path
 
 from testbed import apt_sources, dockerd, state
 from testbed.config import STATE, image_tag
@@ -32,34 +34,61 @@ def ensure(suite: str) -> str:
     if dockerd.has_image(tag, made_from):
         say(f"base system {suite}: up to date")
         return made_from
-    require("mmdebstrap", "mmdebstrap")
     with step(f"base system {suite}") as running:
         archive = STATE / "build" / f"base-{suite}.tar"
         archive.parent.mkdir(parents=True, exist_ok=True)
-        sources = apt_sources.machine_sources(suite)
-        running.now("mmdebstrap")
-        command = [
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            *[f"--dpkgopt=path-exclude={path}" for path in EXCLUDED],
-            *[f"--aptopt={line}" for line in apt_sources.machine_proxies()],
-            suite,
-            str(archive),
-            *sources,
-        ]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise TestbedError(
-                f"mmdebstrap could not make {suite} from "
-                f"{sources or 'its default sources'}:\n{result.stderr[-2000:]}\n"
-                "Check that `apt-get update` works on this machine and run the command again."
-            )
+        try:
+            require("mmdebstrap", "mmdebstrap")
+            bootstrap = mmdebstrap
+        except TestbedError as error:
+            say(f"{error}\nUsing debootstrap instead.")
+            require("debootstrap", "debootstrap")
+            bootstrap = debootstrap
+        running.now(bootstrap.__name__)
+        bootstrap(suite, archive, apt_sources.machine_sources(suite))
         running.now("docker import")
-        name, _, version = tag.partition(":")
-        label_changes = [f"LABEL {key}={value}" for key, value in dockerd.labels(made_from).items()]
-        dockerd.engine().api.import_image_from_file(
-            str(archive), repository=name, tag=version, changes=label_changes
-        )
+        dockerd.import_image(archive, tag, made_from)
         archive.unlink()
     return made_from
+
+
+def mmdebstrap(suite: str, archive: Path, sources: list[str]) -> None:
+    """Make a root file system with mmdebstrap."""
+    run(
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        *[f"--dpkgopt=path-exclude={path}" for path in EXCLUDED],
+        *[f"--aptopt={line}" for line in apt_sources.machine_proxies()],
+        suite,
+        str(archive),
+        *sources,
+    )
+
+
+def debootstrap(suite: str, archive: Path, sources: list[str]) -> None:
+    """Make a root file system with debootstrap, which is slower and reads one source only."""
+    root = archive.with_suffix("")
+    shutil.rmtree(root, ignore_errors=True)
+    mirror = [sources[0].split()[1]] if sources else []
+    run("debootstrap", "--variant=minbase", suite, str(root), *mirror)
+    if sources:
+        (root / "etc/apt/sources.list").write_text("".join(f"{line}\n" for line in sources))
+    proxies = "".join(f"{line}\n" for line in apt_sources.machine_proxies())
+    (root / "etc/apt/apt.conf.d/99proxies").write_text(proxies)
+    excluded = "".join(f"path-exclude={path}\n" for path in EXCLUDED)
+    (root / "etc/dpkg/dpkg.cfg.d/99excluded").write_text(excluded)
+    run(
+        "tar", "-C", str(root), "--exclude=./var/cache/apt/archives/*.deb", "-cf", str(archive), "."
+    )
+    shutil.rmtree(root)
+
+
+def run(*command: str) -> None:
+    """Run a command, or say what it complained of."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise TestbedError(
+            f"{' '.join(command)} failed:\n{(result.stdout + result.stderr)[-2000:]}\n"
+            "Check that `apt-get update` works on this machine and run the command again."
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -20,20 +21,29 @@ def up(suites: list[str]) -> None:
     with state.exclusive():
         bookworm = base.ensure("bookworm")
         ca = upstream.ensure(bookworm)
-        digests = images.ensure_all(bookworm)
-        for suite in suites:
-            base_inputs = bookworm if suite == "bookworm" else base.ensure(suite)
-            node.ensure_image(suite, base_inputs, ca)
+        # Downloading packages and bootstrapping nodes wait for different things.
+        with ThreadPoolExecutor() as pool:
+            pushed = pool.submit(images.ensure_all, bookworm)
+            nodes = pool.submit(ensure_node_images, suites, bookworm, ca)
+            digests = pushed.result()
+            nodes.result()
         models = {name: revision(name) for name in (STAND_IN, SHARDED)}
-        served = {name: commit for name, commit in models.items() if commit}
-        state.write_lock(STATE / "lock.yml", digests, served)
+        state.write_lock(STATE / "lock.yml", digests, models)
     say(f"up: {time.monotonic() - started:.1f} s")
 
 
+def ensure_node_images(suites: list[str], bookworm: str, ca: bytes) -> None:
+    """Make the node images that are not there yet."""
+    for suite in suites:
+        base_inputs = bookworm if suite == "bookworm" else base.ensure(suite)
+        node.ensure_image(suite, base_inputs, ca)
+
+
 def revision(model: str) -> str:
-    """Return the revision that the hub serves of a model; empty where it has none."""
+    """Return the revision that the hub serves of a model."""
     answer = requests.get(f"{upstream.hub_url()}/api/models/{model}", timeout=10)
-    return str(answer.json()["sha"]) if answer.ok else ""
+    answer.raise_for_status()
+    return str(answer.json()["sha"])
 
 
 def node_create(name: str, suite: str) -> None:
@@ -55,40 +65,39 @@ def node_address(name: str) -> None:
 
 
 def fault_set(options: argparse.Namespace) -> None:
-    """Set the fault of one file, replacing any other."""
+    """Set the fault of one file, replacing the one that it had."""
     owner, _, rest = options.path.partition("/")
     model, _, path = rest.partition("/")
-    answer = requests.head(
-        f"{upstream.hub_url()}/{owner}/{model}/resolve/main/{path}", timeout=10
-    )
-    if answer.headers.get("X-Error-Code") or not path:
+    url = f"{upstream.hub_url()}/{owner}/{model}/resolve/main/{path}"
+    if "X-Error-Code" in requests.head(url, timeout=10).headers or not path:
         raise TestbedError(
             f"the hub has no file {options.path}. Write owner/name/file, such as "
             f"{SHARDED}/config.json."
         )
     fault = {"cut_after": options.cut_after, "flip_at": options.flip_at, "status": options.status}
-    write_faults({options.path: {key: value for key, value in fault.items() if value is not None}})
-    say(f"fault set: {options.path}")
+    given = {key: value for key, value in fault.items() if value is not None}
+    tell_hub(json.dumps({options.path: given}))
+    say(f"fault of {options.path}: {given}")
 
 
 def fault_clear() -> None:
     """Clear all faults."""
-    write_faults({})
+    tell_hub()
     say("faults cleared")
 
 
-def write_faults(faults: dict[str, dict[str, int]]) -> None:
-    """Hand the faults to the hub."""
-    command = ["python3", "-m", "testbed.hub.faults", json.dumps(faults)]
-    result = upstream.running_container().exec_run(command)
-    if result.exit_code:
-        raise TestbedError(f"the hub did not take the fault: {result.output.decode()}")
+def tell_hub(*arguments: str) -> None:
+    """Hand faults to the hub."""
+    command = ["python3", "-m", "testbed.hub.faults", *arguments]
+    status, output = dockerd.execute(upstream.running_container(), *command)
+    if status:
+        raise TestbedError(f"the hub did not take the fault:\n{output}")
 
 
 def down(with_images: bool) -> None:
     """Remove what carries the test bed's label; the registry's content only with the images."""
     client = dockerd.engine()
-    mine = {"label": LABEL}
+    mine: dict[str, str | list[str] | bool] = {"label": LABEL}
     with state.exclusive(), step("down"):
         for container in client.containers.list(all=True, filters=mine):
             say(f"remove container {container.name}")
@@ -99,6 +108,4 @@ def down(with_images: bool) -> None:
             if with_images or volume.name != STATE_VOLUME:
                 volume.remove(force=True)
         if with_images:
-            for image in client.images.list(filters=mine):
-                say(f"remove image {', '.join(image.tags) or image.short_id}")
-                client.images.remove(image.id, force=True)
+            dockerd.remove_images()

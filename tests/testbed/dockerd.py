@@ -81,9 +81,16 @@ def ensure_volume(name: str) -> None:
         engine().volumes.create(name, labels=labels())
 
 
-def build_image(
-    running: Step, tag: str, inputs: str, base: str, context: dict[str, bytes]
-) -> None:
+def import_image(archive: Path, tag: str, inputs: str) -> None:
+    """Make an image of a root file system."""
+    repository, _, version = tag.partition(":")
+    changes = [f"LABEL {key}={value}" for key, value in labels(inputs).items()]
+    engine().api.import_image_from_file(
+        str(archive), repository=repository, tag=version, changes=changes
+    )
+
+
+def build_image(running: Step, tag: str, inputs: str, base: str, context: dict[str, bytes]) -> None:
     """Build an image on `base` from file names and contents (names in bin/ get mode 755)."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -113,6 +120,18 @@ def build_image(
         if "error" in line:
             tail = "\n".join(output[-25:])
             raise TestbedError(f"building image {tag} failed:\n{tail}")
+    # What had the tag before; images that a container still uses stay.
+    engine().images.prune(filters={"dangling": True, "label": LABEL})
+
+
+def remove_images() -> None:
+    """Remove the test bed's images, those built on others first."""
+    images = engine().images.list(filters={"label": LABEL})
+    for image in sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True):
+        try:
+            engine().images.remove(str(image.id), force=True)
+        except ImageNotFound:
+            continue  # went with the image that was built on it
 
 
 def read_folder(folder: Path, prefix: str = "") -> dict[str, bytes]:
@@ -132,3 +151,10 @@ def remove_container(container: Container) -> None:
         return
     except APIError as error:
         raise TestbedError(f"container {container.name} cannot be removed: {error}") from error
+
+
+def execute(container: Container, *command: str) -> tuple[int, str]:
+    """Run a command in a container; return its exit status and what it printed."""
+    status, output = container.exec_run(list(command))
+    text = output if isinstance(output, bytes) else b"".join(output)
+    return status or 0, text.decode(errors="replace").strip()

@@ -172,7 +172,7 @@ def read_member(tar: tarfile.TarFile, name: str) -> Iterator[bytes]:
     """Yield the content of a file in an archive."""
     member = tar.getmember(name)
     if member.issym():  # `docker save` links a layer that it already wrote
-        member = tar.getmember(str((Path(name).parent / member.linkname)))
+        member = tar.getmember(str(Path(name).parent / member.linkname))
     content = tar.extractfile(member)
     while content is not None and (chunk := content.read(CHUNK)):
         yield chunk

@@ -110,19 +110,20 @@ def wait_until_booted(container: Container, running: Step) -> None:
         if container.status != "running":
             log = container.logs(tail=25).decode(errors="replace")
             raise TestbedError(f"node {container.name} stopped while booting:\n{log}")
-        output = container.exec_run(["systemctl", "is-system-running"]).output
-        status = output.decode(errors="replace").strip()
+        status = dockerd.execute(container, "systemctl", "is-system-running")[1]
         running.now(f"systemd: {status}")
         if status in ("running", "degraded"):
             break
         time.sleep(0.3)
     else:
-        raise TestbedError(f"node {container.name}: systemd is still '{status}' after {BOOT_SECONDS} s")
+        raise TestbedError(
+            f"node {container.name}: systemd is still '{status}' after {BOOT_SECONDS} s"
+        )
     if status == "degraded":
-        failed = container.exec_run(["systemctl", "--failed", "--plain", "--no-legend"]).output
-        say(f"node {container.name}: degraded: {failed.decode(errors='replace').strip()}")
+        failed = dockerd.execute(container, "systemctl", "--failed", "--plain", "--no-legend")[1]
+        say(f"node {container.name}: degraded: {failed}")
     name = HUB_HOSTS[0]
-    if container.exec_run(["getent", "hosts", name]).exit_code:
+    if dockerd.execute(container, "getent", "hosts", name)[0]:
         raise TestbedError(
             f"node {container.name} cannot resolve {name}: is the upstream container running?\n"
             "Run: PYTHONPATH=tests python -m testbed up"

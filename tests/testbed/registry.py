@@ -104,7 +104,9 @@ class Registry:
         """Tell whether a repository has a blob."""
         return self.request("HEAD", f"/v2/{repository}/blobs/{digest}").ok
 
-    def push_stream(self, repository: str, chunks: Iterable[bytes], digest: Callable[[], str]) -> str:
+    def push_stream(
+        self, repository: str, chunks: Iterable[bytes], digest: Callable[[], str]
+    ) -> str:
         """Push a blob whose digest is known only when all of it was sent."""
         start = self.request("POST", f"/v2/{repository}/blobs/uploads/")
         upload = self.request(
@@ -170,8 +172,7 @@ class Registry:
                 "digest": self.push_blob(repository, data),
             },
             "layers": [
-                {"mediaType": LAYER, "size": layer.size, "digest": layer.digest}
-                for layer in layers
+                {"mediaType": LAYER, "size": layer.size, "digest": layer.digest} for layer in layers
             ],
         }
         content = json.dumps(manifest, sort_keys=True).encode()

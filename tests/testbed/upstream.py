@@ -11,7 +11,6 @@ from pathlib import Path
 import requests
 import yaml
 from docker.models.containers import Container
-from docker.types import EndpointConfig
 
 from testbed import dockerd, state
 from testbed.config import (
@@ -73,7 +72,7 @@ def inputs(base_inputs: str) -> str:
             HERE / "aptrepo.py",
             HERE / "packages.yml",
             Path(__file__),
-            *([WEIGHTS] if WEIGHTS.is_dir() else []),
+            WEIGHTS,
         ],
     )
 
@@ -147,8 +146,6 @@ def ensure(base_inputs: str) -> bytes:
                 wait_until_ready(container)
         return export_ca(container)
     with step("upstream") as running:
-        if not WEIGHTS.is_dir():
-            say(f"no model in {WEIGHTS}: the hub serves only its sharded test repository")
         tag = image_tag("upstream", "bookworm")
         if not dockerd.has_image(tag, made_from):
             context = build_context(WEIGHTS)
@@ -166,20 +163,15 @@ def ensure(base_inputs: str) -> bytes:
 def start(tag: str, made_from: str) -> Container:
     """Start the container under all its host names."""
     client = dockerd.engine()
-    created = client.api.create_container(
+    endpoint = client.api.create_endpoint_config(aliases=list(HOSTS))
+    return client.containers.run(
         tag,
+        detach=True,
         name=UPSTREAM,
         hostname="upstream",
         labels=dockerd.labels(made_from),
-        host_config=client.api.create_host_config(
-            binds={STATE_VOLUME: {"bind": "/var/lib/testbed", "mode": "rw"}},
-            restart_policy={"Name": "unless-stopped"},
-            init=True,
-        ),
-        networking_config=client.api.create_networking_config(
-            {NETWORK: EndpointConfig(client.api._version, aliases=list(HOSTS))}
-        ),
+        network=NETWORK,
+        networking_config={NETWORK: endpoint},
+        volumes={STATE_VOLUME: {"bind": "/var/lib/testbed", "mode": "rw"}},
+        init=True,
     )
-    container = client.containers.get(created["Id"])
-    container.start()
-    return container

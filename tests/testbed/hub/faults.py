@@ -35,10 +35,15 @@ def damage(chunk: bytes, position: int, fault: dict[str, int]) -> bytes:
 
 
 def main() -> None:
-    """Replace all faults by the JSON object given as the argument."""
+    """Add the faults given as a JSON object to those that are set; without an argument, clear."""
+    faults: dict[str, dict[str, int]] = {}
+    if len(sys.argv) > 1:
+        if FAULTS.exists():
+            faults = json.loads(FAULTS.read_text())
+        faults |= json.loads(sys.argv[1])
     FAULTS.parent.mkdir(parents=True, exist_ok=True)
     temporary = FAULTS.with_suffix(".new")
-    temporary.write_text(json.dumps(json.loads(sys.argv[1])))
+    temporary.write_text(json.dumps(faults))
     temporary.replace(FAULTS)
 
 

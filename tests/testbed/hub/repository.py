@@ -58,7 +58,9 @@ class File:
 
 def lfs_pointer(sha256: str, size: int) -> bytes:
     """Return the text that git itself stores for a large file."""
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    return (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    )
 
 
 def git_blob_id(content: bytes) -> str:
@@ -102,6 +104,6 @@ def write_sharded(folder: Path) -> None:
     """Write a repository of four 16 MiB shards, the same bytes every time, to test downloads."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, SHARDS + 1):
-        data = random.Random(number).randbytes(SHARD_SIZE)  # noqa: S311 - not a secret
+        data = random.Random(number).randbytes(SHARD_SIZE)
         (folder / f"model-{number:05}-of-{SHARDS:05}.safetensors").write_bytes(data)
     (folder / "config.json").write_text('{"model_type": "none", "shards": 4}\n')

@@ -92,11 +92,11 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name that http.server asks for
+    def do_HEAD(self) -> None:
         """Answer HEAD."""
         self.answer()
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+    def do_GET(self) -> None:
         """Answer GET."""
         self.answer()
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from testbed import machine_pip
 from testbed.apt_sources import debian_sources, parse_stanzas
 from testbed.state import inputs_hash, write_atomic, write_lock
@@ -78,8 +77,7 @@ def test_pip_configuration_becomes_uv_settings(
     given = machine_pip.access()
     assert given.environment["UV_FIND_LINKS"] == "file:///build/sources/1"
     assert given.environment["EXTRA_INDEXES"] == (
-        "--index=file:///build/sources/0/simple "
-        "--index=https://more.example/simple"
+        "--index=file:///build/sources/0/simple --index=https://more.example/simple"
     )
     assert given.mounts[str(index.parent)] == "/build/sources/0"
     assert given.mounts[str(wheels)] == "/build/sources/1"

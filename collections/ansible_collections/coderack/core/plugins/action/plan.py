@@ -16,9 +16,6 @@ from ansible_collections.coderack.core.plugins.module_utils.plan import (
     resolve,
 )
 
-# The smoke suite has a key of its own, so that no person's key is spent on it.
-SMOKE_KEY = "coderack-smoke"
-
 
 class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Runs the plan; see modules/plan.py for its arguments."""
@@ -42,7 +39,10 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
         found = inputs.check_names(task_vars or {}, role_options(Path(arguments["roles_path"])))
         found += inputs.check_deployments(arguments["deployments"])
         found += inputs.check_keys(arguments["keys"])
+        sound = inputs.sound(arguments["deployments"], found)
         network = addresses.Network(arguments["subnet"])
+        unusable = addresses.check_subnet(arguments["subnet"])
+        found += unusable
         releases: list[dict[str, Any]] = []
         try:
             known = catalog.load(
@@ -50,15 +50,14 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
                 arguments["models"],
                 [Path(path) for path in arguments["lock_files"]],
             )
-            if not any(finding.where.startswith("coderack_deployments") for finding in found):
-                releases, more = resolve.resolve(
-                    arguments["deployments"], known, network, arguments["node"]["places"]
-                )
+            if not unusable:
+                releases, more = resolve.resolve(sound, known, network, arguments["node"]["places"])
                 found += more
         except catalog.CatalogError as error:
             found.append(findings.Finding("catalog", "catalogue", str(error), "correct that file"))
         ports = {release["port"]: f"the hold of {release['name']}" for release in releases}
         ports[arguments["edge_port"]] = "the edge"
+        found += node.check_edge_port(arguments["edge_port"], releases)
         found += node.check_ports(ports, arguments["node"]["listeners"])
         if any(finding.fatal for finding in found):
             count = sum(finding.fatal for finding in found)
@@ -71,7 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
             releases=releases,
             models=models(releases),
             absent=sorted(arguments["node"]["places"].keys() - {r["name"] for r in releases}),
-            client_keys=[*arguments["keys"], {"alias": SMOKE_KEY}],
+            client_keys=[*arguments["keys"], {"alias": inputs.SMOKE_KEY}],
             subnet=network.subnet,
             bridge=network.bridge,
             gateway=network.gateway(),

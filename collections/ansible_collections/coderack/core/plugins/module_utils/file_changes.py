@@ -42,13 +42,17 @@ class Changes:
             if self.module.check_mode:
                 return
             descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            # Before the rename, so that no moment has the content under other permissions.
-            self._attributes(Path(temporary), wanted, note=False)
-            os.replace(temporary, path)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                # Before the rename, so that no moment has the content under other permissions.
+                self._attributes(Path(temporary), wanted, note=False)
+                os.replace(temporary, path)
+            except BaseException:  # the module ends by SystemExit, and a secret must not stay
+                os.unlink(temporary)
+                raise
         self._attributes(path, wanted)
 
     def link(self, path: Path, target: str) -> None:

@@ -41,6 +41,7 @@ places:
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,11 @@ def main() -> None:
 def listeners(proc: Path) -> list[dict[str, Any]]:
     """Return every listening TCP socket with the process and the unit that own it."""
     ports = {}
-    for table in ("net/tcp", "net/tcp6"):
-        ports.update(parse_table((proc / table).read_text(encoding="ascii")))
+    # A host without IPv6 has no tcp6.
+    for table in proc.glob("net/tcp*"):
+        ports.update(parse_table(table.read_text(encoding="ascii")))
     owners = {}
-    for descriptor in proc.glob("[0-9]*/fd/*"):
+    for descriptor in descriptors(proc):
         try:
             found = SOCKET.fullmatch(os.readlink(descriptor))
         except OSError:
@@ -81,6 +83,15 @@ def listeners(proc: Path) -> list[dict[str, Any]]:
         {"port": port, "process": _process(owners.get(inode)), "unit": _unit(owners.get(inode))}
         for inode, port in ports.items()
     ]
+
+
+def descriptors(proc: Path) -> Iterator[Path]:
+    """Yield every open descriptor of every process; a process may end in the meantime."""
+    for process in proc.glob("[0-9]*"):
+        try:
+            yield from list((process / "fd").iterdir())
+        except OSError:
+            continue
 
 
 def parse_table(text: str) -> dict[str, int]:

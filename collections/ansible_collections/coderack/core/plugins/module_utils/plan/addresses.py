@@ -9,6 +9,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from ansible_collections.coderack.core.plugins.module_utils.plan.findings import Finding
+
 GATEWAY_OFFSET = 8
 ENGINE_OFFSET = 16
 PORT_OFFSET = 8101
@@ -39,6 +41,18 @@ class Network:
         """Addresses by slot of the engine at `place`."""
         first = ENGINE_OFFSET + place * len(SLOTS)
         return {slot: self.address(first + i) for i, slot in enumerate(SLOTS)}
+
+
+def check_subnet(subnet: str) -> list[Finding]:
+    """Find a subnet that is none, or that has no room for every place."""
+    last = ENGINE_OFFSET + MAX_DEPLOYMENTS * len(SLOTS)
+    try:
+        if ipaddress.IPv4Network(subnet).num_addresses > last:
+            return []
+        what = f"{subnet} has no room for {MAX_DEPLOYMENTS} deployments."
+    except ValueError as error:
+        what = f"{error}."
+    return [Finding("subnet", "preflight_subnet", what, "use a free /24 such as 172.30.0.0/24")]
 
 
 def allocate(names: list[str], taken: dict[str, int]) -> dict[str, int]:

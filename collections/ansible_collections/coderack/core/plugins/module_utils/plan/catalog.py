@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import yaml
+from ansible_collections.coderack.core.plugins.module_utils.plan.inputs import is_a
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -60,6 +61,17 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class Gateway:
+    """The gateway before all engines.
+
+    Attributes:
+        image: Repository and tag; the digest is in the lock.
+    """
+
+    image: str
+
+
+@dataclass(frozen=True)
 class Catalog:
     """Everything that deployments can refer to, and the image of the gateway."""
 
@@ -94,8 +106,9 @@ def load(folder: Path, extra_profiles: list[dict[str, Any]], locks: list[Path]) 
     digests: dict[str, str] = {}
     for path in [folder / "lock.yml", *locks]:
         digests.update(_digests(path))
-    gateway = _mapping(folder / "gateway.yml")
-    return Catalog(profiles, engines, digests, gateway["image"])
+    path = folder / "gateway.yml"
+    gateway = _build(Gateway, _mapping(path), str(path))
+    return Catalog(profiles, engines, digests, gateway.image)
 
 
 def _profile(document: dict[str, Any], where: str) -> Profile:
@@ -109,14 +122,22 @@ def _profile(document: dict[str, Any], where: str) -> Profile:
 
 def _build(kind: Any, document: dict[str, Any], where: str) -> Any:
     try:
-        return kind(**document)
+        made = kind(**document)
     except TypeError as error:
         problem = str(error).replace(f"{kind.__name__}.__init__() ", "")
         raise CatalogError(f"{where}: {problem}.") from error
+    for name, hint in get_type_hints(kind).items():
+        wanted = get_origin(hint) or hint
+        if not is_a(getattr(made, name), wanted):
+            value = getattr(made, name)
+            raise CatalogError(f"{where}: {name} {value!r} is not of type {wanted.__name__}.")
+    return made
 
 
 def _digests(path: Path) -> dict[str, str]:
     images = _mapping(path).get("images") or {}
+    if not isinstance(images, dict):
+        raise CatalogError(f"{path}: images is not a mapping of references to digests.")
     known = {image: digest for image, digest in images.items() if digest}
     for image, digest in known.items():
         if not DIGEST.fullmatch(str(digest)):

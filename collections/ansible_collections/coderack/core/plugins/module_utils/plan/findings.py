@@ -31,10 +31,14 @@ class Finding:
         return f"[{level}: {self.rule}] {self.where}: {self.what} Next: {self.next_step}"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean ...?` for the known word nearest to `word`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+def nearest(word: object, known: Iterable[str], prefix: str = "") -> str:
+    """Return ` Did you mean ...?` for the known word nearest to `word`, or nothing.
+
+    A `prefix` that all of them share makes nobody similar: only what follows it is compared.
+    """
+    rests = [name.removeprefix(prefix) for name in known]
+    close = difflib.get_close_matches(str(word).removeprefix(prefix), rests, n=1, cutoff=0.6)
+    return f" Did you mean {prefix + close[0]!r}?" if close else ""
 
 
 def report(findings: list[Finding]) -> str:

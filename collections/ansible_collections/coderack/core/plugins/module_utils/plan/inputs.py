@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.coderack.core.plugins.module_utils.plan.findings import Finding, nearest
 
+PREFIX = "coderack_"
 # What an operator may set, beside the variables of the roles.
 INPUTS = {
     "coderack_deployments": "the models to serve, a list",
@@ -16,8 +17,6 @@ INPUTS = {
     "coderack_lock_files": "locks that add to catalog/lock.yml, paths on the controller",
     "coderack_state_path": "folder on the controller for what a run hands to people",
 }
-# Registered by the playbooks themselves.
-INTERNAL = {"coderack_plan"}
 DEPLOYMENT_FIELDS = {
     "name": str,
     "model": str,
@@ -29,6 +28,9 @@ DEPLOYMENT_FIELDS = {
     "environment": dict,
 }
 REQUIRED_FIELDS = ("name", "model", "gpus")
+# The smoke suite has a key of its own, so that no person's key is spent on it.
+SMOKE_KEY = "coderack-smoke"
+KEY_FIELDS = ("alias", "models")
 SERVED_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?")
 ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*\*?")
 
@@ -43,13 +45,16 @@ def check_names(
         role_options: The documented options of each role.
     """
     findings = []
-    known_inputs = {*INPUTS, *INTERNAL}
-    options = {option for names in role_options.values() for option in names}
     for name in sorted(variables):
-        if name.startswith("coderack_") and name not in known_inputs:
-            findings.append(_unknown(name, known_inputs, ", ".join(sorted(INPUTS))))
-        elif _near_miss(name, role_options, options):
-            findings.append(_unknown(name, options, "roles/*/README.md"))
+        if name.startswith(PREFIX) and name not in INPUTS:
+            meant = nearest(name, INPUTS, PREFIX)
+            findings.append(_unknown(name, meant, ", ".join(sorted(INPUTS))))
+        for role, options in role_options.items():
+            prefix = f"{role}_"
+            # Other people's variables may begin like a role's, so a near miss alone is a fault.
+            if name.startswith(prefix) and name not in options:
+                meant = nearest(name, options, prefix)
+                findings += [_unknown(name, meant, f"in roles/{role}/README.md")] if meant else []
     return findings
 
 
@@ -80,19 +85,66 @@ def check_keys(keys: object) -> list[Finding]:
     findings = []
     aliases = []
     for index, key in enumerate(keys):
-        alias = key.get("alias") if isinstance(key, dict) else None
+        where = f"coderack_keys[{index}]"
+        fields = key if isinstance(key, dict) else {}
+        alias = fields.get("alias")
         aliases.append(alias)
         if not isinstance(alias, str) or not SERVED_NAME.fullmatch(alias):
             findings.append(
                 Finding(
                     "key-alias",
-                    f"coderack_keys[{index}].alias",
+                    f"{where}.alias",
                     f"{alias!r} is not a name of small letters, digits, dots and dashes.",
                     "give the key such an alias",
                 )
             )
+        if alias == SMOKE_KEY:
+            findings.append(
+                Finding(
+                    "key-reserved",
+                    f"{where}.alias",
+                    f"{alias!r} is the smoke suite's own key.",
+                    "choose another alias",
+                )
+            )
+        findings += [
+            Finding(
+                "key-field-unknown",
+                f"{where}.{name}",
+                f"is not a field of a key.{nearest(name, KEY_FIELDS)}",
+                "use one of " + ", ".join(KEY_FIELDS),
+            )
+            for name in fields
+            if name not in KEY_FIELDS
+        ]
+        if not isinstance(fields.get("models", []), list):
+            findings.append(
+                Finding(
+                    "key-models",
+                    f"{where}.models",
+                    f"{fields['models']!r} is not a list.",
+                    "list the names that the key may ask for, or leave the field out",
+                )
+            )
     findings += _repeated("key-twice", "coderack_keys", "alias", aliases)
     return findings
+
+
+def sound(deployments: object, findings: list[Finding]) -> dict[int, dict[str, Any]]:
+    """Return the deployments, by index, that have no finding of their own."""
+    wheres = [finding.where for finding in findings]
+    return {
+        index: deployment
+        for index, deployment in enumerate(deployments if isinstance(deployments, list) else [])
+        if not any(where.startswith(f"coderack_deployments[{index}]") for where in wheres)
+    }
+
+
+def is_a(value: object, wanted: type) -> bool:
+    """Say whether a value from YAML is of a type; to Python alone, `true` is an int."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)
 
 
 def _check_deployment(where: str, deployment: object) -> list[Finding]:
@@ -115,7 +167,7 @@ def _check_deployment(where: str, deployment: object) -> list[Finding]:
                     "use one of " + ", ".join(DEPLOYMENT_FIELDS),
                 )
             )
-        elif not isinstance(value, (int, float) if wanted is float else wanted):
+        elif not is_a(value, wanted):
             findings.append(
                 Finding(
                     "deployment-field-type",
@@ -170,18 +222,10 @@ def _repeated(rule: str, where: str, kind: str, names: list[Any]) -> list[Findin
     ]
 
 
-def _near_miss(
-    name: str, role_options: Mapping[str, Collection[str]], options: Collection[str]
-) -> bool:
-    # A prefix alone proves nothing: other people's variables may begin like a role's name.
-    has_prefix = any(name.startswith(f"{role}_") for role in role_options)
-    return has_prefix and name not in options and bool(nearest(name, options))
-
-
-def _unknown(name: str, known: Collection[str], list_of_names: str) -> Finding:
+def _unknown(name: str, meant: str, list_of_names: str) -> Finding:
     return Finding(
         "variable-unknown",
         name,
-        f"no such variable.{nearest(name, known)}",
+        f"no such variable.{meant}",
         f"correct or remove it; known are {list_of_names}",
     )

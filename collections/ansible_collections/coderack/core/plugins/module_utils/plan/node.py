@@ -6,6 +6,8 @@ from typing import Any
 
 from ansible_collections.coderack.core.plugins.module_utils.plan.findings import Finding
 
+HIGHEST_PORT = 65535
+
 
 def check_ports(
     wanted: dict[int, str], listeners: list[dict[str, Any]], own_units: str = "coderack-"
@@ -36,3 +38,15 @@ def check_ports(
                 )
             )
     return findings
+
+
+def check_edge_port(port: int, releases: list[dict[str, Any]]) -> list[Finding]:
+    """Find an edge port that is none, or that a hold of a release has."""
+    holds = {release["port"]: release["name"] for release in releases}
+    if not 1 <= port <= HIGHEST_PORT:
+        what = f"{port} is not a port."
+    elif port in holds:
+        what = f"{port} is the port of the hold of {holds[port]}."
+    else:
+        return []
+    return [Finding("edge-port", "edge_port", what, "choose another port, such as 443")]

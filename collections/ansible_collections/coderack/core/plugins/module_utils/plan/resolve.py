@@ -21,6 +21,7 @@ MODEL_MOUNT = "/model"
 OWN_ARGS = (
     "model",
     "served-model-name",
+    "max-model-len",
     "host",
     "port",
     "api-key",
@@ -77,7 +78,7 @@ class Release:
 
 
 def resolve(
-    deployments: list[dict[str, Any]],
+    deployments: dict[int, dict[str, Any]],
     catalog: Catalog,
     network: addresses.Network,
     taken: dict[str, int],
@@ -85,15 +86,18 @@ def resolve(
     """Return the releases as plain data, and what stands against them.
 
     Args:
-        deployments: Checked by `inputs.check_deployments`.
+        deployments: Those that `inputs.check_deployments` finds sound, by index.
         catalog: What they refer to.
         network: Of the node.
         taken: Places that the node already gave, by name.
     """
     findings: list[Finding] = []
     releases = []
-    places = addresses.allocate([d["name"] for d in deployments], taken)
-    for index, deployment in enumerate(deployments):
+    try:
+        places = addresses.allocate([d["name"] for d in deployments.values()], taken)
+    except ValueError as error:
+        return [], [_no_place(str(error))]
+    for index, deployment in deployments.items():
         where = f"coderack_deployments[{index}] ({deployment['name']})"
         profile = catalog.profiles.get(deployment["model"])
         if profile is None:
@@ -104,7 +108,7 @@ def resolve(
             findings.append(_unknown_engine(where, profile, catalog))
             continue
         findings += _check_gpus(where, deployment, engine)
-        findings += _check_args(where, {**profile.engine_args, **deployment.get("engine_args", {})})
+        findings += _check_args(where, _engine_args(deployment, profile))
         findings += _check_window(where, deployment, profile)
         findings += _check_digest(where, engine, catalog)
         place = places[deployment["name"]]
@@ -122,8 +126,7 @@ def _release(
 ) -> dict[str, Any]:
     window = deployment.get("max_model_len", profile.window)
     serve = {
-        **profile.engine_args,
-        **deployment.get("engine_args", {}),
+        **_engine_args(deployment, profile),
         "model": MODEL_MOUNT,
         "served-model-name": [deployment["name"]],
         "host": "0.0.0.0",  # noqa: S104 - inside a container on an internal network
@@ -170,6 +173,21 @@ def release_id(document: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
+def _engine_args(deployment: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    # vLLM takes both spellings, and one argument in both would be set twice.
+    given = (profile.engine_args, deployment.get("engine_args", {}))
+    return {str(name).replace("_", "-"): value for each in given for name, value in each.items()}
+
+
+def _no_place(what: str) -> Finding:
+    return Finding(
+        "deployments-too-many",
+        "coderack_deployments",
+        f"{what}, those counted that still run there.",
+        "remove some, and run the playbook once before you add others",
+    )
+
+
 def _unknown_model(where: str, model: str, catalog: Catalog) -> Finding:
     return Finding(
         "model-unknown",
@@ -210,10 +228,10 @@ def _check_args(where: str, arguments: dict[str, Any]) -> list[Finding]:
             "engine-arg-reserved",
             f"{where}.engine_args",
             f"{name!r} is set by coderack itself.",
-            "remove it",
+            "remove it; the deployment's own fields set what may differ",
         )
         for name in arguments
-        if str(name).replace("_", "-") in OWN_ARGS
+        if name in OWN_ARGS
     ]
 
 

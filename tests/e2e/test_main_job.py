@@ -1,0 +1,58 @@
+"""What `make demo` promises."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+from e2e.node import Endpoint, Node
+
+
+def test_curl_gets_a_tool_call(endpoint: Endpoint) -> None:
+    body = {
+        "model": "claude-sonnet-4-6",
+        "max_tokens": 200,
+        "messages": [{"role": "user", "content": "What is the weather? call get_weather"}],
+        "tools": [
+            {
+                "name": "get_weather",
+                "description": "The weather of a city",
+                "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+            }
+        ],
+    }
+    done = subprocess.run(
+        [
+            *("curl", "-sS", "--fail-with-body", "--cacert", endpoint.ca_file),
+            *("-H", f"x-api-key: {endpoint.api_key}", "-H", "content-type: application/json"),
+            *("-d", json.dumps(body), f"{endpoint.base_url}/v1/messages"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(done.stdout)
+    calls = [block for block in answer["content"] if block["type"] == "tool_use"]
+    assert answer["stop_reason"] == "tool_use"
+    assert [(call["name"], call["input"]) for call in calls] == [("get_weather", {"city": "Paris"})]
+
+
+def test_a_second_run_changes_nothing(node: Node) -> None:
+    done = node.playbook("playbooks/site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    recap = re.search(r"ok=(\d+)\s+changed=(\d+)", done.stdout)
+    assert recap
+    print(f"no-op site.yml: {recap[1]} tasks ok")
+    assert recap[2] == "0"
+
+
+def test_the_stand_in_calls_tools_twenty_times_out_of_twenty(node: Node) -> None:
+    source = node.root / "tests" / "testbed" / "model"
+    node.run("rm -rf /tmp/testbed && mkdir -p /tmp/testbed/model")
+    subprocess.run(["docker", "cp", f"{source}/.", f"{node.name}:/tmp/testbed/model"], check=True)
+    report = node.run(
+        "python3 /tmp/testbed/model/prove.py --base-url http://172.30.0.16:8000"
+        ' --api-key "$(cat /etc/coderack/secrets/engine/api_key)" --model coder --rounds 20'
+    )
+    assert "20/20" in report
