@@ -230,6 +230,16 @@ def test_a_copy_follows_its_source(tmp_path: Path, run_module: Run) -> None:
     assert "rotated" not in json.dumps(result)
 
 
+def test_a_copy_of_nothing_fails_and_makes_no_secret_of_its_own(
+    tmp_path: Path, run_module: Run
+) -> None:
+    copy = {"path": str(tmp_path / "copy"), "copy_of": str(tmp_path / "none")}
+    result = run_module(secret_files, secrets=[copy])
+    assert result["failed"]
+    assert copy["copy_of"] in result["msg"]
+    assert tree(tmp_path) == {}
+
+
 def test_owner_and_permissions_of_a_secret_are_put_right(tmp_path: Path, run_module: Run) -> None:
     run_module(secret_files, **secrets_in(tmp_path))
     made = tree(tmp_path)

@@ -57,6 +57,7 @@ def test_a_sound_catalogue_is_read(tmp_path: Path) -> None:
         ("models/small.yml", without(PROFILE, "window"), "missing 1 required .* 'window'"),
         ("models/small.yml", {**PROFILE, "windows": 1}, "unexpected keyword argument 'windows'"),
         ("models/small.yml", {**PROFILE, "revision": REVISION[:12]}, "not a full commit SHA"),
+        ("models/small.yml", {**PROFILE, "revision": REVISION + "0"}, "not a full commit SHA"),
         ("models/small.yml", {**PROFILE, "revision": "main"}, "not a full commit SHA"),
         ("models/small.yml", {**PROFILE, "revision": REVISION.upper()}, "not a full commit SHA"),
         ("models/small.yml", {**PROFILE, "revision": 7}, "revision 7 is not of type str"),

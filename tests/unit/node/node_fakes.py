@@ -184,7 +184,7 @@ def path_with(folder: Path) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 15.0) -> None:
     """Wait until `condition` holds, or fail the test."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "answer").write_text("active")
     (tmp_path / "key").write_text("secret\n")
     monkeypatch.setenv("PATH", path_with(tmp_path))
-    monkeypatch.setattr(probe, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(probe, "TIMEOUT_S", 5)
     return tmp_path
 
 
@@ -110,7 +110,10 @@ def test_a_refused_connection_is_dead(asked: Probe, folder: Path) -> None:
     assert str(_state(asked)["seen"]).startswith("ConnectionRefusedError")
 
 
-def test_slow_is_never_counted(asked: Probe, engine: Web, folder: Path) -> None:
+def test_slow_is_never_counted(
+    asked: Probe, engine: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "TIMEOUT_S", 0.1)
     # Python 3.9 has a name of its own for a socket's time-out.
     engine.respond = _late
     for _ in range(probe.DEAD_IN_A_ROW):
@@ -120,7 +123,9 @@ def test_slow_is_never_counted(asked: Probe, engine: Web, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [200, None])
-def test_dead_in_a_row_begins_anew(asked: Probe, engine: Web, status: int | None) -> None:
+def test_dead_in_a_row_begins_anew(
+    asked: Probe, engine: Web, status: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine.respond = lambda _: (500, b"", {})
     assert [probe.run(asked) for _ in range(2)] == [1, 1]
     assert _state(asked)["dead_in_a_row"] == 2
@@ -128,6 +133,7 @@ def test_dead_in_a_row_begins_anew(asked: Probe, engine: Web, status: int | None
         engine.respond = lambda _: (status, b"", {})
     else:
         engine.respond = _late
+        monkeypatch.setattr(probe, "TIMEOUT_S", 0.1)
     assert probe.run(asked) == 0
     assert _state(asked)["dead_in_a_row"] == 0
 

@@ -106,7 +106,7 @@ class Stand:
         """Return the servers that the serving worker may use."""
         master = self.proxy.master
         servers = master.servers(master.serving(), "coder")
-        return {name for name, server in servers.items() if server.ready}
+        return {name for name in ("a", "b", "hold") if servers[name].ready}
 
     def reload(self) -> None:
         """Do what the unit's ExecReload does, and wait for the new worker."""
@@ -169,7 +169,7 @@ def test_held_requests_are_answered_once_a_slot_opens(stand: Stand) -> None:
         time.sleep(0.01)
     assert not any(future.done() for future in asked)
     stand.proxy.set("coder", "b")
-    assert [future.result(5) for future in asked] == ["b"] * 10
+    assert [future.result(10) for future in asked] == ["b"] * 10
     stand.proxy.settle(["coder"], 1)
 
 
@@ -183,7 +183,7 @@ def test_settle_does_not_wait_for_requests_that_run(stand: Stand) -> None:
 
 def test_a_crash_holds_and_recovers(stand: Stand) -> None:
     stand.proxy.set("coder", "a")
-    assert stand.ask().result(5) == "a"
+    assert stand.ask().result(10) == "a"
     stand.webs["a"].end()
     asked = [stand.ask() for _ in range(5)]
     wait_for(lambda: stand.held() == 5, "five held requests")
@@ -191,7 +191,7 @@ def test_a_crash_holds_and_recovers(stand: Stand) -> None:
     time.sleep(1.3)
     assert not any(future.done() for future in asked)
     stand.restart_engine("a")
-    assert [future.result(5) for future in asked] == ["a"] * 5
+    assert [future.result(10) for future in asked] == ["a"] * 5
 
 
 def test_a_crash_is_answered_by_the_other_slot(stand: Stand) -> None:
@@ -200,7 +200,7 @@ def test_a_crash_is_answered_by_the_other_slot(stand: Stand) -> None:
     asked = stand.ask()
     wait_for(lambda: stand.held() == 1, "a held request")
     stand.proxy.set("coder", "b")
-    assert asked.result(5) == "b"
+    assert asked.result(10) == "b"
     stand.restart_engine("a")
 
 
@@ -223,7 +223,7 @@ def test_a_cut_journal_holds(stand: Stand) -> None:
     asked = stand.ask()
     wait_for(lambda: stand.held() == 1, "a held request")
     stand.proxy.set("coder", "a")
-    assert asked.result(5) == "a"
+    assert asked.result(10) == "a"
 
 
 @pytest.mark.parametrize("reloads", [0, 1, 2])
@@ -234,12 +234,12 @@ def test_drain_waits_for_requests_also_in_old_workers(stand: Stand, reloads: int
     for _ in range(reloads):
         stand.reload()
     stand.proxy.set("coder", "b")
-    assert stand.ask().result(5) == "b"
+    assert stand.ask().result(10) == "b"
     assert not stand.proxy.drain("coder", "a", 0.5)
     assert not slow.done()
     stand.finish.set()
     assert stand.proxy.drain("coder", "a", 5)
-    assert slow.result(5) == "a"
+    assert slow.result(10) == "a"
 
 
 def test_a_client_that_leaves_is_held_no_longer(stand: Stand) -> None:

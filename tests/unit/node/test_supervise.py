@@ -100,7 +100,7 @@ def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
     before = signal.getsignal(signal.SIGTERM)
     with serving(lambda _: (200 if made.ready else 503, b"", {})) as web:
         proxy = FakeProxy("hold", events=folder / "events")
-        service = Service(NAME, proxy, "coder", "a", f"{web.url}/health", 5, 30, 7, ARGUMENTS)
+        service = Service(NAME, proxy, "coder", "a", f"{web.url}/health", 20, 30, 7, ARGUMENTS)
         made = Stand(folder, web, service, proxy)
         yield made
     signal.signal(signal.SIGTERM, before)
@@ -112,7 +112,7 @@ def _when(condition: Callable[[], object], act: Callable[[], object]) -> threadi
     """Act from beside the supervisor, which owns the main thread and its signals."""
 
     def wait() -> None:
-        wait_for(condition, "what the test waits for", 4)
+        wait_for(condition, "what the test waits for")
         act()
 
     thread = threading.Thread(target=wait, daemon=True)
@@ -257,7 +257,10 @@ def test_docker_says_no(stand: Stand) -> None:
         stand.run()
 
 
-def test_docker_that_comes_up_late_is_awaited(stand: Stand) -> None:
+def test_docker_that_comes_up_late_is_awaited(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "DOCKER_PATIENCE_S", 20)
     (stand.folder / "down").touch()
     timer = threading.Timer(0.15, (stand.folder / "down").unlink)
     timer.start()

@@ -520,8 +520,8 @@ def test_two_runs_of_one_model_download_once(
     second.join(0.3)
     assert second.is_alive()
     (stand.folder / "paused").unlink()
-    first.join(5)
-    second.join(5)
+    first.join(15)
+    second.join(15)
     assert (done, nothing) == ([True], [False])
     assert len(stand.runs) == 1
     # The wait of the first was long enough for a line of progress.
@@ -538,9 +538,9 @@ def test_models_do_not_wait_for_each_other(stand: Stand) -> None:
     second, staged = _thread(
         lambda: weights.stage(other, stand.hub, UID, stand.command(model=other))
     )
-    second.join(5)
+    second.join(15)
     (stand.folder / "paused").unlink()
-    first.join(5)
+    first.join(15)
     stand.web.respond = whole
     assert staged == [True]
 

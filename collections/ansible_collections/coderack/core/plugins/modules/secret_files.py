@@ -78,7 +78,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     changes = file_changes.Changes(module)
-    made: dict[str, bytes] = {}
     for wanted in module.params["secrets"]:
         changes.directory(
             {
@@ -88,10 +87,13 @@ def main() -> None:
                 "group": "root",
             }
         )
-        source = wanted["copy_of"] or wanted["path"]
-        content = made.get(source) or existing(source) or generate(wanted["prefix"])
-        made[wanted["path"]] = content
-        changes.file(wanted, content, secret=True)
+        content = existing(wanted["copy_of"] or wanted["path"])
+        # In check mode an earlier entry or step would have made the other file.
+        if wanted["copy_of"] and not content and not module.check_mode:
+            module.fail_json(
+                msg=f"{wanted['path']} is to be a copy of {wanted['copy_of']}, a missing file"
+            )
+        changes.file(wanted, content or generate(wanted["prefix"]), secret=True)
     module.exit_json(changed=bool(changes.paths), changed_paths=changes.paths, diff=changes.diffs)
 
 
