@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from coderack import probe, slots, status, supervise, weights
+from coderack import containers, probe, slots, status, supervise, weights
 from coderack.errors import CoderackError
 
 SETTLE_S = 60.0
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     try:
         status_code: int = arguments.run(arguments)
-    except CoderackError as error:
+    except (CoderackError, OSError) as error:
         print(f"coderack: {error}", file=sys.stderr)
         return 1
     return status_code
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--ca-file", type=Path, required=True)
     command.add_argument("--token-file", type=Path)
     command.add_argument("--uid", type=int, required=True)
+    command.add_argument("--container", required=True, help="name that the download runs under")
     command.add_argument("download", nargs="+", metavar="DOWNLOAD_COMMAND")
     command.set_defaults(run=_stage)
 
@@ -128,6 +129,9 @@ def _settle(given: argparse.Namespace) -> int:
 def _stage(given: argparse.Namespace) -> int:
     model = weights.Model(given.store, given.repository, given.revision)
     hub = weights.Hub(given.endpoint.rstrip("/"), given.ca_file, given.token_file)
+    if not model.staged:
+        # One that a killed run left behind still writes to the same files.
+        containers.remove(given.container)
     changed = weights.stage(model, hub, given.uid, given.download)
     print(f"{model.folder} {'staged and verified' if changed else 'was there'}")
     return 0

@@ -6,6 +6,7 @@ worse. Only an answer that a living engine does not give counts: a refused conne
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -66,6 +67,8 @@ def run(probe: Probe) -> int:
     active = systemctl("is-active", probe.unit)
     if active != "active":
         print(f"{probe.unit} is {active}: not probed")
+        with contextlib.suppress(FileNotFoundError):
+            probe.state.unlink()
         return 0
     verdict = ask_for_one_token(probe)
     failures = failures_so_far(probe.state) + 1 if verdict.name == "dead" else 0

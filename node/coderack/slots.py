@@ -57,12 +57,16 @@ class Proxy:
 
     def open_slots(self) -> dict[str, str]:
         """Return the open slot by backend; a journal that cannot be trusted opens none."""
+        return {backend: slot for backend, slot in self.decided().items() if slot != HOLD}
+
+    def decided(self) -> dict[str, str]:
+        """Return a slot or `hold` for each backend; of one that is missing, nothing is known."""
         try:
             document = json.loads(self.journal.read_text(encoding="utf-8"))
             slots = document["slots"]
             if document["sha256"] != _digest(slots):
                 return {}
-            return {backend: slot for backend, slot in slots.items() if slot in SLOTS}
+            return {backend: slot for backend, slot in slots.items() if slot in (*SLOTS, HOLD)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
@@ -83,13 +87,10 @@ class Proxy:
                 written, and HAProxy follows it at its next start or reload.
         """
         with locked(self.state / f"{self.name}.lock"):
-            slots = self.open_slots()
-            slots.pop(backend, None)
-            if slot is not None:
-                slots[backend] = slot
+            server = slot or HOLD
+            slots = {**self.decided(), backend: server}
             document = {"slots": slots, "sha256": _digest(slots)}
             write_atomic(self.journal, json.dumps(document, indent=2) + "\n")
-            server = slot or HOLD
             self.master.set_ready(backend, server, True)
             for other in {*SLOTS, HOLD} - {server}:
                 self.master.set_ready(backend, other, False)
@@ -102,12 +103,14 @@ class Proxy:
         """
         deadline = time.monotonic() + timeout_s
         clear = 0
-        while clear < DRAINED_SAMPLES:
+        while True:
             clear = clear + 1 if self.master.sessions(backend, slot) == 0 else 0
-            if time.monotonic() > deadline:
+            if clear == DRAINED_SAMPLES:
+                return True
+            # Samples that are clear so far may become enough, also with no time left.
+            if not clear and time.monotonic() > deadline:
                 return False
             time.sleep(SAMPLE_INTERVAL_S)
-        return True
 
     def settle(self, backends: list[str], timeout_s: float) -> None:
         """Wait until no request of these backends is held by the serving worker.

@@ -28,6 +28,7 @@ from coderack.slots import Proxy
 POLL_S = 0.5
 PROBE_TIMEOUT_S = 5.0
 DOCKER_PATIENCE_S = 60.0
+SLOT_CHECK_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,8 @@ class Supervisor:
             with _pidfd(pid) as process:
                 if not self._wait_ready(process):
                     return self._leave(process)
-                self._proxy_set(self.service.slot)
-                notify("READY=1", f"STATUS=serving in slot {self.service.slot}")
-                self._wait(process, None)
+                notify("READY=1")
+                self._keep_open(process)
                 return self._leave(process)
         finally:
             self._logs.stop()
@@ -95,7 +95,7 @@ class Supervisor:
             say(f"attached to the running container {service.container}")
             from_start = False
         else:
-            self._proxy_set(None)
+            self._hold()
             if found:
                 containers.remove(service.container)
             notify("STATUS=starting the container")
@@ -133,6 +133,30 @@ class Supervisor:
                     "read the container's log above",
                 )
         say(f"ready after {time.monotonic() - began:.1f} s")
+        return not self._stopping
+
+    def _keep_open(self, process: int) -> None:
+        """Open the slot, and again where the proxy no longer knows of it; until a reason to leave.
+
+        A hold that somebody decided stays. One that comes from a lost journal, or from a proxy
+        that did not answer, would otherwise last until a person notices.
+        """
+        opened = False
+        while True:
+            service = self.service
+            if not opened or service.backend not in service.proxy.decided():
+                opened = self._open()
+            if self._wait(process, SLOT_CHECK_S):
+                return
+
+    def _open(self) -> bool:
+        try:
+            self.service.proxy.set(self.service.backend, self.service.slot)
+        except CoderackError as error:
+            say(str(error))
+            notify("STATUS=ready, but its requests are held")
+            return False
+        notify(f"STATUS=serving in slot {self.service.slot}")
         return True
 
     def _wait(self, process: int, timeout_s: float | None) -> bool:
@@ -161,7 +185,7 @@ class Supervisor:
     def _hold(self) -> None:
         # A stop goes on without the proxy: with it gone, nothing can arrive either.
         try:
-            self._proxy_set(None)
+            self.service.proxy.set(self.service.backend, None)
         except CoderackError as error:
             say(str(error))
 
@@ -172,9 +196,6 @@ class Supervisor:
         except CoderackError as error:
             say(str(error))
             return True
-
-    def _proxy_set(self, slot: str | None) -> None:
-        self.service.proxy.set(self.service.backend, slot)
 
     def _stop_container(self) -> None:
         containers.stop(self.service.container, self.service.stop_grace_s)

@@ -201,6 +201,8 @@ def _check_names(model: Model, files: Iterable[RemoteFile]) -> None:
         parts = Path(file.path).parts
         if Path(file.path).is_absolute() or ".." in parts:
             raise CoderackError(f"{model.repository} has a file outside its folder: {file.path!r}.")
+        if file.path == MANIFEST or parts[0] == ".cache":
+            raise CoderackError(f"{model.repository} has a file {file.path!r}, a name kept free.")
 
 
 def _check_space(model: Model, files: list[RemoteFile]) -> None:

@@ -92,13 +92,19 @@ def test_a_slot_journal_that_cannot_be_trusted_means_hold(
     node: Node, endpoint: Endpoint, damage: str
 ) -> None:
     journal = "/var/lib/coderack/slots/hold.json"
-    node.run(damage.format(journal) + " && systemctl restart coderack-hold")
-    assert "setenv CODERACK_SLOT_CODER hold" in node.run("cat /run/coderack/hold/slots.cfg")
-    with Once(endpoint) as held:
-        time.sleep(4)
-        assert held.answers == []
-        node.run("coderack slot hold coder a")
+    # The supervisor would repair the journal within seconds.
+    node.run("systemctl kill --signal STOP --kill-whom main coderack-engine-coder")
+    try:
+        node.run(damage.format(journal) + " && systemctl restart coderack-hold")
+        assert "setenv CODERACK_SLOT_CODER hold" in node.run("cat /run/coderack/hold/slots.cfg")
+        with Once(endpoint) as held:
+            time.sleep(4)
+            assert held.answers == []
+            node.run("systemctl kill --signal CONT --kill-whom main coderack-engine-coder")
+    finally:
+        node.run("systemctl kill --signal CONT --kill-whom main coderack-engine-coder")
     assert [answer.fault for answer in held.answers] == [""] * len(KINDS)
+    assert "hold  coder" in node.run("coderack status")
 
 
 def test_a_reload_waits_while_something_is_held(node: Node, endpoint: Endpoint) -> None:

@@ -111,7 +111,5 @@ def test_a_shard_changed_after_staging_is_found(node: Node, revision: str) -> No
     assert stage(node, revision)[0] == 0
     shard = f"{STORE}/coderack--sharded/{revision}/{SHARD}"
     node.run(f"printf x | dd of={shard} bs=1 seek=1000 conv=notrunc status=none")
-    report = node.run(
-        f"coderack verify {REPOSITORY} {revision} --store={STORE}", check=False
-    )
+    report = node.run(f"coderack verify {REPOSITORY} {revision} --store={STORE}", check=False)
     assert f"{shard} is not as staged" in report

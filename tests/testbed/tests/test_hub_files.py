@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from testbed.hub import hub_revision
 from testbed.hub.faults import damage
 from testbed.hub.ranges import UnsatisfiableError, parse_range

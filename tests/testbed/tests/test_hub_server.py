@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from testbed.hub import faults, hub_revision, server
 
 CONTENT = bytes(range(256)) * 40

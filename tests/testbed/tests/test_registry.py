@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from testbed.errors import TestbedError
 from testbed.registry import MANIFEST, Registry
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from testbed import machine_pip
 from testbed.apt_sources import debian_sources, parse_stanzas
 from testbed.state import inputs_hash, write_atomic, write_lock

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleError
+
 from ansible_collections.coderack.core.plugins.lookup import zipapp
 
 NODE = Path(__file__).parents[3] / "node"

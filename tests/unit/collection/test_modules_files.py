@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.coderack.core.plugins.modules import client_keys, files, secret_files
 
 Run = Callable[..., dict[str, Any]]

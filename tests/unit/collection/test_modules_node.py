@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.coderack.core.plugins.modules import node_facts, unit
 
 Run = Callable[..., dict[str, Any]]

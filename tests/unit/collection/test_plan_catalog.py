@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.coderack.core.plugins.module_utils.plan import catalog
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"

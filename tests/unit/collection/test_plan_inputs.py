@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.coderack.core.plugins.module_utils.plan import findings, inputs
 
 SOUND: dict[str, Any] = {"name": "coder", "model": "stand-in", "gpus": []}

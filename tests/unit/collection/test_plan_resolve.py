@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
+
 from ansible_collections.coderack.core.plugins.module_utils.plan import (
     addresses,
     catalog,

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from coderack import files
 
 NODE = Path(files.__file__).parents[1]

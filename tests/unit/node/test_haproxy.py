@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from coderack import haproxy
 from coderack.errors import CoderackError
 from coderack.haproxy import Master, Server, Worker, parse_servers, parse_workers

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from coderack import __main__ as program
-from coderack import probe, slots, supervise, weights
+from coderack import containers, probe, slots, supervise, weights
 from coderack.errors import CoderackError
 
 # As the unit's template has it.
@@ -21,6 +22,7 @@ RUN = [
 STAGE = [
     *("stage", "Qwen/Qwen2.5-Coder-7B", "f" * 40, "--store=/store"),
     *("--endpoint=https://hub.test/", "--ca-file=/ca", "--token-file=/token", "--uid=10017"),
+    "--container=coderack-stage-f",
     *("--", "docker", "run", "--rm", "--user=1:1", "image", "download", "--revision=x"),
 ]
 
@@ -53,6 +55,8 @@ def test_run_as_units_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stage_as_the_role_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(containers, "remove", removed.append)
     monkeypatch.setattr(weights, "stage", _see)
     with pytest.raises(_Seen) as seen:
         program.main(STAGE)
@@ -62,6 +66,7 @@ def test_stage_as_the_role_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
         10017,
         STAGE[STAGE.index("--") + 1 :],
     )
+    assert removed == ["coderack-stage-f"]
 
 
 def test_probe_as_timers_write_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
 from coderack import probe
 from coderack.probe import Probe
 from unit.node.node_fakes import Web, free_port, install, path_with, serving

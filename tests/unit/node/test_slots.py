@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from coderack import slots
 from coderack.errors import CoderackError
 from coderack.slots import Proxy

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
 from coderack.errors import CoderackError
 from coderack.slots import Proxy
 from unit.node.node_fakes import Respond, Web, free_port, wait_for

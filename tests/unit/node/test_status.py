@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from coderack import slots, status
 from coderack.slots import Proxy
 from unit.node.node_fakes import install, path_with

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+
 from coderack import containers, logs, supervise
 from coderack.errors import CoderackError
 from coderack.slots import Proxy
@@ -33,11 +34,16 @@ class FakeProxy(Proxy):
     events: Path = Path()
     fails: set[str] = field(default_factory=set)
     drains: bool = True
+    known: dict[str, str] = field(default_factory=dict)
 
     def set(self, backend: str, slot: str | None) -> None:
         self._say(f"slot {backend} {slot or 'hold'}")
         if "set" in self.fails:
             raise CoderackError("HAProxy does not answer.")
+        self.known[backend] = slot or "hold"
+
+    def decided(self) -> dict[str, str]:
+        return dict(self.known)
 
     def drain(self, backend: str, slot: str, timeout_s: float) -> bool:
         self._say(f"drain {backend} {slot} {timeout_s:.0f}")
@@ -299,11 +305,46 @@ def test_a_stop_goes_on_without_the_proxy(stand: Stand, fails: str) -> None:
     assert stand.short[-3:] == ["slot coder hold", "drain coder a 30", "docker stop"]
 
 
-def test_a_start_without_the_proxy_makes_no_container(stand: Stand) -> None:
+def test_a_slot_opens_once_the_proxy_answers(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "SLOT_CHECK_S", 0.05)
     stand.proxy.fails.add("set")
-    with pytest.raises(CoderackError, match="HAProxy does not answer"):
-        stand.run()
-    assert stand.events == ["slot coder hold"]
+
+    def tries() -> int:
+        return stand.events.count("slot coder a")
+
+    def answer() -> None:
+        stand.proxy.fails.clear()
+        before = tries()
+        _when(lambda: tries() > before, _terminate)
+
+    _when(lambda: tries() >= 2, answer)
+    assert stand.run() == 0
+    assert stand.proxy.known == {"coder": "hold"}
+
+
+def test_a_lost_journal_is_written_again(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "SLOT_CHECK_S", 0.05)
+
+    def forget() -> None:
+        stand.proxy.known.clear()
+        _when(lambda: stand.proxy.known == {"coder": "a"}, _terminate)
+
+    _when(lambda: stand.proxy.known == {"coder": "a"}, forget)
+    assert stand.run() == 0
+    assert stand.events.count("slot coder a") == 2
+
+
+def test_a_hold_that_somebody_decided_stays(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "SLOT_CHECK_S", 0.05)
+
+    def hold() -> None:
+        stand.proxy.known["coder"] = "hold"
+        time.sleep(0.3)
+        _terminate()
+
+    _when(lambda: stand.proxy.known == {"coder": "a"}, hold)
+    assert stand.run() == 0
+    assert stand.events.count("slot coder a") == 1
 
 
 def test_requests_that_do_not_end_are_said(stand: Stand, capfd: pytest.CaptureFixture[str]) -> None:
@@ -321,10 +362,11 @@ def test_systemd_is_told(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NOTIFY_SOCKET", str(stand.folder / "notify"))
         _when(lambda: "slot coder a" in stand.events, _terminate)
         stand.run()
-        told = [systemd.recv(1000).decode() for _ in range(3)]
+        told = [systemd.recv(1000).decode() for _ in range(4)]
     assert told == [
         "STATUS=starting the container",
-        "READY=1\nSTATUS=serving in slot a",
+        "READY=1",
+        "STATUS=serving in slot a",
         "STOPPING=1\nSTATUS=holding requests and draining",
     ]
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+
 from coderack import weights
 from coderack.errors import CoderackError
 from coderack.weights import MANIFEST, Hub, Model
-from unit.node.node_fakes import Web, free_port, serving, wait_for
+from unit.node.node_fakes import Web, free_port, path_with, serving, wait_for
 
 NODE = Path(weights.__file__).parents[1]
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -550,9 +551,13 @@ def test_a_run_killed_in_the_middle_is_taken_up(stand: Stand) -> None:
     command = [
         *(sys.executable, "-m", "coderack", "stage", stand.model.repository, REVISION),
         *("--store", str(stand.model.store), "--endpoint", f"{stand.web.url}/"),
-        *("--ca-file", str(stand.ca_file), "--uid", str(os.geteuid()), "--"),
+        *("--ca-file", str(stand.ca_file), "--uid", str(os.geteuid())),
+        *("--container", "coderack-stage-test", "--"),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(NODE)}
+    docker = stand.folder / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$@" >>{stand.folder}/removed\n')
+    docker.chmod(0o755)
+    environment = {**os.environ, "PYTHONPATH": str(NODE), "PATH": path_with(stand.folder)}
     process = subprocess.Popen(
         [*command, *stand.command("pause:model.safetensors")], env=environment
     )
@@ -568,6 +573,8 @@ def test_a_run_killed_in_the_middle_is_taken_up(stand: Stand) -> None:
     assert again.stdout == f"{stand.model.folder} staged and verified\n", again.stderr
     assert stand.fetched == list(CONTENTS)
     assert weights.verify(stand.model) == []
+    # What the killed run started under that name is gone before the next download begins.
+    assert (stand.folder / "removed").read_text() == "rm --force coderack-stage-test\n" * 2
 
 
 @pytest.mark.parametrize("step", ["write_atomic", "_fsync", "rename"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.coderack.core.plugins.action.plan import role_options
 from ansible_collections.coderack.core.plugins.module_utils.plan import (
     addresses,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import smoke_fake
+
 from coderack.smoke.core import Context, Layer
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from smoke_fake import Stack
+
 from coderack.smoke import runner
 from coderack.smoke.checks import all_checks
 from coderack.smoke.core import Context
-from smoke_fake import Stack
 
 CHECKS = all_checks()
 

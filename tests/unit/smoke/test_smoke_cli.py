@@ -9,9 +9,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from smoke_fake import CLIENT_KEY, ENGINE_KEY, WINDOW, Stack
+
 from coderack.smoke import cli, report
 from coderack.smoke.core import Asked, Result
-from smoke_fake import CLIENT_KEY, ENGINE_KEY, WINDOW, Stack
 
 
 @pytest.fixture

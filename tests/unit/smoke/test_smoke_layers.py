@@ -7,10 +7,11 @@ import socket
 from typing import Callable
 
 import pytest
+from smoke_fake import Stack
+
 from coderack.smoke import runner
 from coderack.smoke.checks import all_checks
 from coderack.smoke.core import LAYERS, Check, Context, Failed, Layer, Skipped
-from smoke_fake import Stack
 
 CHECKS = all_checks()
 Only = Callable[..., Context]

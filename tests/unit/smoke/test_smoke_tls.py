@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from coderack.smoke import runner
 from coderack.smoke.checks import all_checks
 from coderack.smoke.core import Context, Layer

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.coderack.core.plugins.module_utils.plan import (
     addresses,
     catalog,

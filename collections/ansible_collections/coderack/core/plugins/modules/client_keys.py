@@ -65,6 +65,7 @@ import secrets
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.coderack.core.plugins.module_utils import file_changes
 
 KEY_PREFIX = "sk-"

@@ -78,6 +78,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.coderack.core.plugins.module_utils import file_changes
 
 CONTENTS = ("content", "content_base64", "content_of")

@@ -51,6 +51,7 @@ import secrets
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.coderack.core.plugins.module_utils import file_changes
 
 SECRET_BYTES = 32

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 import yaml
+
 from ansible_collections.coderack.core.plugins.module_utils.plan.inputs import is_a
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

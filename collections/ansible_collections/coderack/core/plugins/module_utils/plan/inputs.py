@@ -211,7 +211,10 @@ def _check_unique(where: str, deployments: list[dict[str, Any]]) -> list[Finding
     for deployment in deployments:
         aliases = deployment.get("aliases")
         names += aliases if isinstance(aliases, list) else []
-    return _repeated("name-twice", where, "name or alias", names)
+    # HAProxy knows a deployment's slot by a variable, whose name has neither dots nor dashes.
+    alike = [str(deployment.get("name")).replace(".", "-") for deployment in deployments]
+    findings = _repeated("name-twice", where, "name or alias", names)
+    return findings or _repeated("name-alike", where, "name, with '.' read as '-',", alike)
 
 
 def _repeated(rule: str, where: str, kind: str, names: list[Any]) -> list[Finding]:
