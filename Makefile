@@ -17,15 +17,15 @@ demo-down: docker .venv ## remove what the demo made: node, test bed, images, .d
 	rm -rf .demo .testbed
 
 test: docker .venv ## every test (about half an hour on two cores)
-	$(PYTHON) tools/run_tests.py all
+	PYTHONPATH=tests $(PYTHON) tools/run_tests.py all
 
 test-fast: .venv ## lint, types and unit tests, without Docker
-	$(PYTHON) tools/run_tests.py fast
+	PYTHONPATH=tests $(PYTHON) tools/run_tests.py fast
 
 test-skeleton: test ## the main job's tests
 
 lint: .venv ## lint and types alone
-	$(PYTHON) tools/run_tests.py lint
+	PYTHONPATH=tests $(PYTHON) tools/run_tests.py lint
 
 docker:
 	@tools/docker.sh

@@ -3,6 +3,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# make puts .venv first on PATH, and a .venv must not be made from itself.
+PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$PWD/.venv/bin" | paste -s -d : -)
+
 say() { printf '%s\n' "venv: $*" >&2; }
 
 # A pyenv shim is on PATH even where it cannot run, so each candidate has to prove itself.

@@ -19,7 +19,8 @@ def require(tool: str, package: str) -> None:
             f"{tool} is missing on this machine. Install it "
             f"(Debian, Ubuntu: sudo apt-get install {package}) and run the command again."
         )
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # RUNLEVEL: only the program is wanted, not a service that starts with it.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     with step(f"install {package}"):
         for command in (
             ["apt-get", "-qq", "update"],

@@ -15,7 +15,6 @@ INPUTS = {
     "coderack_keys": "the client keys, a list",
     "coderack_models": "profiles beside those of the catalogue, a list",
     "coderack_lock_files": "locks that add to catalog/lock.yml, paths on the controller",
-    "coderack_state_path": "folder on the controller for what a run hands to people",
 }
 DEPLOYMENT_FIELDS = {
     "name": str,
