@@ -18,7 +18,7 @@ def inspect(host: Host, container: str) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize("unit", ["hold", "edge", "gateway", "engine-coder"])
+@pytest.mark.parametrize("unit", ["firewall", "hold", "edge", "gateway", "engine-coder"])
 def test_units_are_active_and_come_back_after_a_boot(host: Host, unit: str) -> None:
     service = host.service(f"coderack-{unit}")
     assert service.is_running
@@ -104,6 +104,25 @@ def test_containers_cannot_reach_each_other(host: Host) -> None:
         "sys.exit('the gateway reached the engine around the hold')\n"
     )
     result = host.run("docker exec %s python3 -c %s", GATEWAY, program)
+    assert result.rc == 0, result.stderr
+
+
+def test_containers_reach_nothing_on_the_host_but_the_hold(host: Host) -> None:
+    address = host.check_output("ip -4 -o addr show dev eth0").split()[3].split("/")[0]
+    program = (
+        "import socket,sys\n"
+        "for target in (('172.30.0.1', 443), ('172.30.0.1', 9999), ('%s', 443)):\n"
+        "    try: socket.create_connection(target, timeout=3)\n"
+        "    except OSError: continue\n"
+        "    sys.exit(f'reached {target}')\n"
+        "socket.create_connection(('172.30.0.1', 8101), timeout=3)\n"
+    ) % address
+    host.check_output("systemd-run --unit listener python3 -m http.server 9999")
+    try:
+        host.check_output("timeout 20 sh -c 'until ss -Hltn | grep -q :9999; do sleep 0.2; done'")
+        result = host.run("docker exec %s python3 -c %s", GATEWAY, program)
+    finally:
+        host.check_output("systemctl stop listener")
     assert result.rc == 0, result.stderr
 
 

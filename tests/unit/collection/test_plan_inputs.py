@@ -54,7 +54,7 @@ def test_a_coderack_variable_without_a_likeness_is_found_without_a_suggestion() 
     "name",
     [
         *inputs.INPUTS,
-        *(option for options in OPTIONS.values() for option in options),
+        *sorted(option for options in OPTIONS.values() for option in options),
         # Other people's, and what the playbook itself registers.
         "node_exporter_port",
         "node_name",
