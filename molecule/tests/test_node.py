@@ -111,16 +111,16 @@ def test_containers_reach_nothing_on_the_host_but_the_hold(host: Host) -> None:
     address = host.check_output("ip -4 -o addr show dev eth0").split()[3].split("/")[0]
     program = (
         "import socket,sys\n"
-        "for target in (('172.30.0.1', 443), ('172.30.0.1', 9999), ('%s', 443)):\n"
+        "for target in (('172.30.0.1', 443), ('172.30.0.1', 9999), (sys.argv[1], 443)):\n"
         "    try: socket.create_connection(target, timeout=3)\n"
         "    except OSError: continue\n"
         "    sys.exit(f'reached {target}')\n"
         "socket.create_connection(('172.30.0.1', 8101), timeout=3)\n"
-    ) % address
+    )
     host.check_output("systemd-run --unit listener python3 -m http.server 9999")
     try:
         host.check_output("timeout 20 sh -c 'until ss -Hltn | grep -q :9999; do sleep 0.2; done'")
-        result = host.run("docker exec %s python3 -c %s", GATEWAY, program)
+        result = host.run("docker exec %s python3 -c %s %s", GATEWAY, program, address)
     finally:
         host.check_output("systemctl stop listener")
     assert result.rc == 0, result.stderr

@@ -86,6 +86,12 @@ class Master:
         answer = self.command(f"@!{worker.pid} show stat {backend} 6 -1")
         return parse_servers(answer)
 
+    def backends(self, server: str) -> list[str]:
+        """Return the names of the backends that have a server of this name."""
+        text = self.command(f"@!{self.serving().pid} show stat -1 4 -1")
+        rows = csv.DictReader(io.StringIO(text.lstrip("# ")))
+        return [row["pxname"] for row in rows if row.get("svname") == server and row["pxname"]]
+
     def set_ready(self, backend: str, server: str, ready: bool) -> None:
         """Let the serving worker use `server`, or stop it from doing so; read back.
 

@@ -33,6 +33,14 @@ def variable(backend: str) -> str:
 
 
 @dataclass(frozen=True)
+class BackendState:
+    """The open slot or `hold`, and how many requests wait."""
+
+    slot: str
+    waiting: int
+
+
+@dataclass(frozen=True)
 class Proxy:
     """One HAProxy of coderack (`hold` or `edge`) and the journal of its slots."""
 
@@ -111,6 +119,17 @@ class Proxy:
             if not clear and time.monotonic() > deadline:
                 return False
             time.sleep(SAMPLE_INTERVAL_S)
+
+    def states(self) -> dict[str, BackendState]:
+        """Return what HAProxy does with the requests of each backend at this moment."""
+        worker = self.master.serving()
+        found = {}
+        for name in sorted(self.master.backends(HOLD)):
+            servers = self.master.servers(worker, name)
+            ready = [slot for slot in SLOTS if slot in servers and servers[slot].ready]
+            waiting = self.master.unserved(worker, name, SLOTS)
+            found[name] = BackendState(ready[0] if ready else HOLD, waiting)
+        return found
 
     def settle(self, backends: list[str], timeout_s: float) -> None:
         """Wait until no request of these backends is held by the serving worker.

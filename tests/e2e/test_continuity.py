@@ -104,7 +104,7 @@ def test_a_slot_journal_that_cannot_be_trusted_means_hold(
     finally:
         node.run("systemctl kill --signal CONT --kill-whom main coderack-engine-coder")
     assert [answer.fault for answer in held.answers] == [""] * len(KINDS)
-    assert "hold  coder" in node.run("coderack status")
+    assert "open: slot a" in node.run("coderack status")
 
 
 def test_a_reload_waits_while_something_is_held(node: Node, endpoint: Endpoint) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from coderack.errors import CoderackError
-from coderack.slots import Proxy
+from coderack.slots import BackendState, Proxy
 from unit.node.node_fakes import Respond, Web, free_port, wait_for
 
 REPOSITORY = Path(__file__).parents[3]
@@ -169,8 +169,10 @@ def test_held_requests_are_answered_once_a_slot_opens(stand: Stand) -> None:
             stand.proxy.settle(["coder"], 0)
         time.sleep(0.01)
     assert not any(future.done() for future in asked)
+    assert stand.proxy.states() == {"coder": BackendState("hold", 10)}
     stand.proxy.set("coder", "b")
     assert [future.result(10) for future in asked] == ["b"] * 10
+    assert stand.proxy.states() == {"coder": BackendState("b", 0)}
     stand.proxy.settle(["coder"], 1)
 
 
