@@ -18,6 +18,7 @@ TYPED = (
     "collections/ansible_collections/coderack",
     "tools",
     "tests",
+    "benchmarks",
     "molecule/tests",
 )
 DEMO_NODE = "coderack-demo"

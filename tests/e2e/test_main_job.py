@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 
-from e2e.node import Endpoint, Node
+from e2e.node import Endpoint, Load, Node, post
 
 
 def test_curl_gets_a_tool_call(endpoint: Endpoint) -> None:
@@ -56,3 +56,25 @@ def test_the_stand_in_calls_tools_twenty_times_out_of_twenty(node: Node) -> None
         ' --api-key "$(cat /etc/coderack/secrets/engine/api_key)" --model coder --rounds 20'
     )
     assert "20/20" in report
+
+
+def test_a_new_alias_renews_the_gateway_and_leaves_the_engine_alone(
+    node: Node, endpoint: Endpoint
+) -> None:
+    before = node.engine_process()
+    deployment = {"name": "coder", "model": "stand-in", "gpus": []}
+    aliases = ["claude-*", "gpt-local"]
+    extra = {"coderack_deployments": [{**deployment, "aliases": aliases}]}
+    with Load(endpoint) as load:
+        done = node.playbook("playbooks/site.yml", extra)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert load.faults == []
+    assert node.engine_process() == before
+    body = {
+        "model": "gpt-local",
+        "max_tokens": 20,
+        "messages": [{"role": "user", "content": "say hi"}],
+    }
+    assert post(endpoint, "/v1/messages", body)[0] == 200
+    assert node.playbook("playbooks/site.yml").returncode == 0
+    assert post(endpoint, "/v1/messages", body)[0] == 400

@@ -129,16 +129,20 @@ UNKNOWN = {"ActiveState": "inactive", "UnitFileState": "", "NeedDaemonReload": "
     ("changes", "renew", "wanted"),
     [
         ({}, "", []),
-        ({}, "restart", ["daemon-reload", "restart"]),
+        ({}, "restart", ["daemon-reload", "reset-failed", "restart"]),
         ({}, "reload", ["daemon-reload", "reload"]),
         ({"NeedDaemonReload": "yes"}, "", ["daemon-reload"]),
         ({"UnitFileState": "disabled"}, "", ["enable"]),
-        ({"UnitFileState": "disabled"}, "restart", ["daemon-reload", "enable", "restart"]),
+        (
+            {"UnitFileState": "disabled"},
+            "restart",
+            ["daemon-reload", "enable", "reset-failed", "restart"],
+        ),
         ({"ActiveState": "failed"}, "", ["reset-failed", "start"]),
         ({"ActiveState": "failed"}, "restart", ["daemon-reload", "reset-failed", "start"]),
         ({"ActiveState": "failed"}, "reload", ["daemon-reload", "reset-failed", "start"]),
         ({"ActiveState": "activating"}, "", ["reset-failed", "start"]),
-        ({"ActiveState": "activating"}, "restart", ["daemon-reload", "restart"]),
+        ({"ActiveState": "activating"}, "restart", ["daemon-reload", "reset-failed", "restart"]),
         ({"ActiveState": "activating"}, "reload", ["daemon-reload", "reset-failed", "start"]),
         ({"ActiveState": "deactivating"}, "", ["reset-failed", "start"]),
         (UNKNOWN, "", ["enable", "reset-failed", "start"]),
@@ -189,16 +193,18 @@ def test_a_unit_that_serves_is_left_alone(
     assert [command[1] for command in systemd.commands] == ["show"]
 
 
-@pytest.mark.parametrize(("reloads", "action"), [(False, "restart"), (True, "reload")])
+@pytest.mark.parametrize(
+    ("reloads", "actions"), [(False, ["reset-failed", "restart"]), (True, ["reload"])]
+)
 def test_a_renewed_unit_reads_it_anew(
-    run_module: Run, systemd_of: Callable[..., Systemd], reloads: bool, action: str
+    run_module: Run, systemd_of: Callable[..., Systemd], reloads: bool, actions: list[str]
 ) -> None:
     systemd = systemd_of(ACTIVE)
     result = run_module(unit, name="coderack-edge.service", renewed=True, reloads=reloads)
     assert result["changed"]
     assert systemd.commands[1:] == [
         ["systemctl", "daemon-reload"],
-        ["systemctl", action, "coderack-edge.service"],
+        *(["systemctl", action, "coderack-edge.service"] for action in actions),
     ]
 
 

@@ -242,7 +242,8 @@ def test_every_other_input_gives_another_id() -> None:
         ({}, {}, {"revision": "b" * 40}),
         ({}, {}, {"window": 4095}),
         ({}, {}, {"start_timeout_s": 61}),
-        ({}, {}, {"supports_reasoning": False}),
+        ({"sampling": {"top_p": 0.5}}, {}, {}),
+        ({"chat_template_kwargs": {"thinking": True}}, {}, {}),
         ({}, {}, {"engine_args": {}}),
         ({}, {}, {"environment": {}}),
     ]
@@ -258,10 +259,22 @@ def test_every_other_input_gives_another_id() -> None:
 
 
 @pytest.mark.parametrize("field", [*resolve.Release.__dataclass_fields__])
-def test_the_id_covers_every_field_but_itself_and_aliases(field: str) -> None:
+def test_the_id_covers_every_field_but_itself_and_the_gateways(field: str) -> None:
     document = release()
     changed = resolve.release_id({**document, field: "changed"}) != document["id"]
-    assert changed is (field not in ("id", "aliases"))
+    assert changed is (field not in ("id", "aliases", "supports_reasoning"))
+
+
+def test_sampling_and_template_are_the_profiles_with_the_deployments_over_them() -> None:
+    made = release(
+        {"sampling": {"top_p": 0.5}, "chat_template_kwargs": {"thinking": False}},
+        sampling={"temperature": 1.0, "top_p": 0.9},
+        chat_template_kwargs={"thinking": True, "effort": "low"},
+    )
+    assert made["serve"]["override-generation-config"] == {"temperature": 1.0, "top_p": 0.5}
+    assert made["serve"]["default-chat-template-kwargs"] == {"thinking": False, "effort": "low"}
+    bare = release()["serve"]
+    assert not {"override-generation-config", "default-chat-template-kwargs"} & bare.keys()
 
 
 # Ports

@@ -51,6 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
                 arguments["models"],
                 [Path(path) for path in arguments["lock_files"]],
             )
+            found += resolve.check_digest("the gateway", known.gateway_image, known)
             if not unusable:
                 releases, more = resolve.resolve(sound, known, network, arguments["node"]["places"])
                 found += more

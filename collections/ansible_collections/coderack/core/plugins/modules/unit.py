@@ -89,11 +89,13 @@ def wanted_actions(state: dict[str, str], renew: str) -> list[str]:
         actions.append("daemon-reload")
     if state.get("UnitFileState") != "enabled":
         actions.append("enable")
-    if renew and state.get("ActiveState") == "active":
-        actions.append(renew)
-    elif renew == "restart" and state.get("ActiveState") == "activating":
-        actions.append("restart")
-    elif state.get("ActiveState") != "active":
+    active = state.get("ActiveState")
+    if renew == "restart" and active in ("active", "activating"):
+        # What a person asked for is no crash, so it does not count against the start limit.
+        actions += ["reset-failed", "restart"]
+    elif renew == "reload" and active == "active":
+        actions.append("reload")
+    elif active != "active":
         actions += ["reset-failed", "start"]
     return actions
 

@@ -33,6 +33,8 @@ class Profile:
         engine_args: Arguments of `vllm serve`, long names without dashes.
         environment: Of the engine.
         supports_reasoning: Whether clients may switch thinking on.
+        sampling: What a request that names no temperature and the like gets.
+        chat_template_kwargs: What the chat template gets unless a request says otherwise.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Profile:
     supports_reasoning: bool
     engine_args: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ DEPLOYMENT_FIELDS = {
     "gpu_memory_utilization": float,
     "engine_args": dict,
     "environment": dict,
+    "sampling": dict,
+    "chat_template_kwargs": dict,
 }
 REQUIRED_FIELDS = ("name", "model", "gpus")
 # The smoke suite has a key of its own, so that no person's key is spent on it.

@@ -27,7 +27,11 @@ OWN_ARGS = (
     "api-key",
     "shutdown-timeout",
     "root-path",
+    "override-generation-config",
+    "default-chat-template-kwargs",
 )
+# What only the gateway reads: a change of these makes no other engine.
+GATEWAY_FIELDS = ("aliases", "supports_reasoning")
 DRAIN_S = 120
 ID_DIGITS = 12
 
@@ -110,7 +114,7 @@ def resolve(
         findings += _check_gpus(where, deployment, engine)
         findings += _check_args(where, _engine_args(deployment, profile))
         findings += _check_window(where, deployment, profile)
-        findings += _check_digest(where, engine, catalog)
+        findings += check_digest(where, engine.image, catalog)
         place = places[deployment["name"]]
         releases.append(_release(deployment, profile, engine, catalog, network, place))
     return releases, findings
@@ -134,6 +138,13 @@ def _release(
         "max-model-len": window,
         "shutdown-timeout": DRAIN_S,
     }
+    # Set in the engine, these hold on every API and survive a swap without the gateway.
+    sampling = {**profile.sampling, **deployment.get("sampling", {})}
+    template = {**profile.chat_template_kwargs, **deployment.get("chat_template_kwargs", {})}
+    if sampling:
+        serve["override-generation-config"] = sampling
+    if template:
+        serve["default-chat-template-kwargs"] = template
     if engine.device == "cuda":
         serve.setdefault("tensor-parallel-size", len(deployment["gpus"]))
         if "gpu_memory_utilization" in deployment:
@@ -166,9 +177,10 @@ def _release(
 def release_id(document: dict[str, Any]) -> str:
     """Return the content's address: the same inputs give the same id.
 
-    Aliases belong to the gateway and do not make another engine.
+    What belongs to the gateway does not make another engine.
     """
-    content = {key: value for key, value in document.items() if key not in ("id", "aliases")}
+    left_out = ("id", *GATEWAY_FIELDS)
+    content = {key: value for key, value in document.items() if key not in left_out}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
@@ -249,15 +261,16 @@ def _check_window(where: str, deployment: dict[str, Any], profile: Profile) -> l
     ]
 
 
-def _check_digest(where: str, engine: Engine, catalog: Catalog) -> list[Finding]:
-    if engine.image in catalog.digests:
+def check_digest(where: str, image: str, catalog: Catalog) -> list[Finding]:
+    """Warn of an image whose digest no lock has."""
+    if image in catalog.digests:
         return []
     return [
         Finding(
             "digest-unknown",
             where,
-            f"no lock has the digest of {engine.image}, so its tag decides what runs.",
-            f"docker pull {engine.image}, then put the digest that it prints into a lock file",
+            f"no lock has the digest of {image}, so its tag decides what runs.",
+            f"docker pull {image}, then put the digest that it prints into a lock file",
             fatal=False,
         )
     ]
