@@ -170,6 +170,7 @@ def test_secrets_are_not_in_arguments_environments_or_journals(host: Host) -> No
         "units": host.check_output("cat /etc/systemd/system/coderack-*"),
         "journal": host.check_output("journalctl --no-pager --output cat"),
         "releases": host.check_output("cat /var/lib/coderack/releases/coder/current/*"),
+        "environments": host.check_output("cat /proc/[0-9]*/environ | tr '\\0' '\\n'"),
     }
     for secret in secrets:
         assert len(secret) > 30

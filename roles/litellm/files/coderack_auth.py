@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import Request
 from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
 
-KEYRING = Path(__file__).with_name("keyring.json")
+KEYRING = Path("/config/keyring.json")
 
 
 class Keyring:

@@ -1,6 +1,16 @@
 #!/bin/sh
-# LiteLLM takes secrets from the environment alone, and `docker inspect` must not show them.
-LITELLM_MASTER_KEY="$(cat /run/secrets/master_key)" || exit 1
-ENGINE_API_KEY="$(cat /run/secrets/engine_api_key)" || exit 1
-export LITELLM_MASTER_KEY ENGINE_API_KEY
-exec litellm --config /config/config.yaml --host 0.0.0.0 --port 4000 --num_workers 1 --telemetry False
+# The secrets join LiteLLM's configuration in memory: neither arguments nor environment hold them.
+set -eu
+umask 077
+master_key=$(cat /run/secrets/master_key)
+engine_api_key=$(cat /run/secrets/engine_api_key)
+while IFS= read -r line; do
+    case $line in
+        *@MASTER_KEY@) line=${line%@MASTER_KEY@}$master_key ;;
+        *@ENGINE_API_KEY@) line=${line%@ENGINE_API_KEY@}$engine_api_key ;;
+    esac
+    printf '%s\n' "$line"
+done </config/config.yaml >/tmp/config.yaml
+# LiteLLM looks for the hook beside its configuration.
+cp /config/coderack_auth.py /tmp/coderack_auth.py
+exec litellm --config /tmp/config.yaml --host 0.0.0.0 --port 4000 --num_workers 1 --telemetry False
