@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo demo-down docker test test-fast test-skeleton lint
+.PHONY: help demo demo-down docker test test-fast test-skeleton lint .venv
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -12,11 +12,11 @@ help:
 demo: docker .venv ## one simulated node on this machine, from nothing to tool calls
 	$(PYTHON) tools/demo.py
 
-demo-down: docker .venv ## remove what the demo made: node, test bed, images, .demo
+demo-down: .venv ## remove what the demo made: node, test bed, images, .demo
 	PYTHONPATH=tests $(PYTHON) -m testbed down --images
 	rm -rf .demo .testbed
 
-test: docker .venv ## every test (about half an hour on two cores)
+test: docker .venv ## every test (about 25 minutes on two cores; makes the demo's node anew)
 	PYTHONPATH=tests $(PYTHON) tools/run_tests.py all
 
 test-fast: .venv ## lint, types and unit tests, without Docker
@@ -30,5 +30,7 @@ lint: .venv ## lint and types alone
 docker:
 	@tools/docker.sh
 
-.venv: pyproject.toml uv.lock tools/venv.sh tools/uv-requirements.txt
+.venv: .venv/.complete
+
+.venv/.complete: pyproject.toml uv.lock tools/venv.sh tools/uv-requirements.txt
 	@tools/venv.sh

@@ -30,7 +30,8 @@ if [ -d /run/systemd/system ]; then
     systemctl start docker
 else
     say "starting dockerd in the background; its log is /var/log/dockerd.log"
-    nohup dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
+    # A session of its own: Ctrl-C at make is not meant for it.
+    setsid nohup dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
 fi
 
 waited=0

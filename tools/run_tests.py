@@ -50,6 +50,8 @@ ALL = [
     Part("demo", [PYTHON, "tools/demo.py"]),
     Part("end to end", [PYTHON, "-m", "pytest", "tests/e2e"]),
     Part("node away again", [PYTHON, "-m", "testbed", "node", "remove", DEMO_NODE], TESTBED),
+    # It described the node that is gone.
+    Part("endpoint away", ["rm", "-rf", ".demo"]),
     Part("molecule default", ["molecule", "test", "--scenario-name", "default"]),
     Part("molecule trixie", ["molecule", "test", "--scenario-name", "trixie"]),
 ]

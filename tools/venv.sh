@@ -56,4 +56,5 @@ site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"
 cat >"$site/coderack_path.pth" <<'EOF'
 import os, sys; os.environ["PATH"] = os.pathsep.join([os.path.join(sys.prefix, "bin"), os.environ.get("PATH", os.defpath)])
 EOF
-touch .venv
+# Last, so that a run which was cut is not taken for a whole one.
+touch .venv/.complete

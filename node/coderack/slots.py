@@ -120,6 +120,15 @@ class Proxy:
                 return False
             time.sleep(SAMPLE_INTERVAL_S)
 
+    def is_open(self, backend: str, slot: str) -> bool:
+        """Whether HAProxy sends the requests of `backend` to `slot` at this moment.
+
+        Raises:
+            CoderackError: HAProxy does not answer.
+        """
+        server = self.master.servers(self.master.serving(), backend).get(slot)
+        return server is not None and server.ready
+
     def states(self) -> dict[str, BackendState]:
         """Return what HAProxy does with the requests of each backend at this moment."""
         worker = self.master.serving()

@@ -143,11 +143,23 @@ class Supervisor:
         """
         opened = False
         while True:
-            service = self.service
-            if not opened or service.backend not in service.proxy.decided():
+            if not opened or self._lost():
                 opened = self._open()
             if self._wait(process, SLOT_CHECK_S):
                 return
+
+    def _lost(self) -> bool:
+        """Whether the slot is closed although nobody decided so."""
+        service = self.service
+        decided = service.proxy.decided().get(service.backend)
+        if decided is None:
+            return True
+        try:
+            # A reload beside a change can leave HAProxy behind its journal.
+            open_now = service.proxy.is_open(service.backend, service.slot)
+        except CoderackError:
+            return True
+        return decided == service.slot and not open_now
 
     def _open(self) -> bool:
         try:

@@ -78,3 +78,40 @@ def test_a_new_alias_renews_the_gateway_and_leaves_the_engine_alone(
     assert post(endpoint, "/v1/messages", body)[0] == 200
     assert node.playbook("playbooks/site.yml").returncode == 0
     assert post(endpoint, "/v1/messages", body)[0] == 400
+
+
+def test_a_changed_deployment_is_swapped_without_a_lost_request(
+    node: Node, endpoint: Endpoint
+) -> None:
+    before = node.engine_process()
+    deployment = {"name": "coder", "model": "stand-in", "gpus": [], "aliases": ["claude-*"]}
+    extra = {"coderack_deployments": [{**deployment, "max_model_len": 65536}]}
+    with Load(endpoint) as load:
+        done = node.playbook("playbooks/site.yml", extra)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert load.faults == []
+    assert node.engine_process() != before
+    assert "max_model_len 65536" in done.stdout
+    assert node.playbook("playbooks/site.yml").returncode == 0
+
+
+def test_a_given_certificate_is_served(node: Node, endpoint: Endpoint) -> None:
+    """The node trusts its authority and finds the name, as a company's own would have it."""
+    folder = "/etc/ssl/given"
+    node.run(
+        f"mkdir -p {folder} && openssl req -x509 -newkey rsa:2048 -nodes -days 30"
+        f" -subj /CN=llm.example.test -addext subjectAltName=DNS:llm.example.test"
+        f" -keyout {folder}/key.pem -out {folder}/chain.pem"
+        f" && cp {folder}/chain.pem /usr/local/share/ca-certificates/given.crt"
+        " && update-ca-certificates && echo 127.0.0.1 llm.example.test >>/etc/hosts"
+    )
+    given = {
+        "edge_names": ["llm.example.test"],
+        "edge_certificate_file": f"{folder}/chain.pem",
+        "edge_private_key_file": f"{folder}/key.pem",
+    }
+    done = node.playbook("playbooks/site.yml", given)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "names llm.example.test" in done.stdout
+    assert node.playbook("playbooks/site.yml").returncode == 0
+    assert post(endpoint, "/v1/messages", {})[0] == 400

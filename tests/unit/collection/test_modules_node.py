@@ -196,16 +196,56 @@ def test_a_unit_that_serves_is_left_alone(
 @pytest.mark.parametrize(
     ("reloads", "actions"), [(False, ["reset-failed", "restart"]), (True, ["reload"])]
 )
-def test_a_renewed_unit_reads_it_anew(
-    run_module: Run, systemd_of: Callable[..., Systemd], reloads: bool, actions: list[str]
+def test_a_unit_reads_its_files_anew_once(
+    run_module: Run,
+    systemd_of: Callable[..., Systemd],
+    tmp_path: Path,
+    reloads: bool,
+    actions: list[str],
 ) -> None:
-    systemd = systemd_of(ACTIVE)
-    result = run_module(unit, name="coderack-edge.service", renewed=True, reloads=reloads)
-    assert result["changed"]
-    assert systemd.commands[1:] == [
+    def run() -> list[list[str]]:
+        systemd = systemd_of(ACTIVE)
+        result = run_module(
+            unit,
+            name="coderack-edge.service",
+            reads=[str(file), str(tmp_path / "missing")],
+            reloads=reloads,
+            stamps_path=str(tmp_path / "stamps"),
+        )
+        assert result["changed"] == bool(systemd.commands[1:])
+        return systemd.commands[1:]
+
+    file = tmp_path / "edge.cfg"
+    file.write_text("one")
+    anew = [
         ["systemctl", "daemon-reload"],
         *(["systemctl", action, "coderack-edge.service"] for action in actions),
     ]
+    assert run() == anew
+    assert run() == []
+    file.write_text("two")
+    assert run() == anew
+    assert run() == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_was_not_done_is_done_by_the_next_run(
+    run_module: Run, systemd_of: Callable[..., Systemd], tmp_path: Path, check: bool
+) -> None:
+    """A reload that was refused, or only foretold, does not count as one."""
+    file = tmp_path / "edge.cfg"
+    file.write_text("new")
+    given = {
+        "name": "coderack-edge.service",
+        "reads": [str(file)],
+        "reloads": True,
+        "stamps_path": str(tmp_path / "stamps"),
+    }
+    systemd_of(ACTIVE, fails="" if check else "reload")
+    assert run_module(unit, check=check, **given).get("failed", False) is not check
+    systemd = systemd_of(ACTIVE)
+    assert run_module(unit, **given)["changed"]
+    assert ["systemctl", "reload", "coderack-edge.service"] in systemd.commands
 
 
 def test_check_mode_only_says_what_it_would_do(

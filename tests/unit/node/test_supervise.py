@@ -45,6 +45,9 @@ class FakeProxy(Proxy):
     def decided(self) -> dict[str, str]:
         return dict(self.known)
 
+    def is_open(self, backend: str, slot: str) -> bool:
+        return "behind" not in self.fails
+
     def drain(self, backend: str, slot: str, timeout_s: float) -> bool:
         self._say(f"drain {backend} {slot} {timeout_s:.0f}")
         if "drain" in self.fails:
@@ -332,6 +335,19 @@ def test_a_lost_journal_is_written_again(stand: Stand, monkeypatch: pytest.Monke
     _when(lambda: stand.proxy.known == {"coder": "a"}, forget)
     assert stand.run() == 0
     assert stand.events.count("slot coder a") == 2
+
+
+def test_a_proxy_behind_its_journal_is_told_again(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "SLOT_CHECK_S", 0.05)
+
+    def fall_behind() -> None:
+        stand.proxy.fails.add("behind")
+        _when(lambda: stand.events.count("slot coder a") >= 2, _terminate)
+
+    _when(lambda: stand.proxy.known == {"coder": "a"}, fall_behind)
+    assert stand.run() == 0
 
 
 def test_a_hold_that_somebody_decided_stays(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,9 @@ def content_of(file: dict[str, Any]) -> bytes:
     if file["content"] is not None:
         return str(file["content"]).encode()
     if file["content_of"] is not None:
-        return b"".join(Path(path).read_bytes() for path in file["content_of"])
+        # A file without a newline at its end must not run into the next.
+        parts = [Path(path).read_bytes() for path in file["content_of"]]
+        return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
     return base64.b64decode(file["content_base64"])
 
 

@@ -15,14 +15,21 @@ options:
     description: The unit.
     type: str
     required: true
-  renewed:
-    description: Whether the unit or what it reads has changed, so that it has to read it anew.
-    type: bool
-    default: false
+  reads:
+    description:
+      - Files that the unit reads, itself among them. Where they differ from those of its last start
+        or reload by this module, it has to read them anew, whichever run changed them.
+    type: list
+    elements: path
+    default: []
   reloads:
     description: Whether a reload is enough for that; else it restarts.
     type: bool
     default: false
+  stamps_path:
+    description: Folder that remembers what each unit has read.
+    type: path
+    default: /var/lib/coderack/units
 attributes:
   check_mode: {support: full, description: Says what it would do.}
   diff_mode: {support: none, description: Has nothing to compare.}
@@ -33,7 +40,7 @@ EXAMPLES = r"""
 - name: Run the gateway
   coderack.core.unit:
     name: coderack-gateway.service
-    renewed: "{{ __litellm_files is changed }}"
+    reads: [/etc/systemd/system/coderack-gateway.service, /etc/coderack/gateway/config.yaml]
 """
 
 RETURN = r"""
@@ -43,6 +50,9 @@ actions:
   type: list
   elements: str
 """
+
+import hashlib
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -55,19 +65,43 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "renewed": {"type": "bool", "default": False},
+            "reads": {"type": "list", "elements": "path", "default": []},
             "reloads": {"type": "bool", "default": False},
+            "stamps_path": {"type": "path", "default": "/var/lib/coderack/units"},
         },
         supports_check_mode=True,
     )
     name = module.params["name"]
-    renew = (
-        ("reload" if module.params["reloads"] else "restart") if module.params["renewed"] else ""
-    )
+    stamp = Path(module.params["stamps_path"]) / f"{name}.sha256"
+    wanted = digest(module.params["reads"])
+    renew = ""
+    if module.params["reads"] and read(stamp) != wanted:
+        renew = "reload" if module.params["reloads"] else "restart"
     actions = wanted_actions(properties(module, name), renew)
-    for action in [] if module.check_mode else actions:
-        apply(module, action, name)
+    if not module.check_mode:
+        for action in actions:
+            apply(module, action, name)
+        if renew:
+            # Last, so that a run which failed before is made good by the next.
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.write_text(wanted, encoding="ascii")
     module.exit_json(changed=bool(set(actions) - {"daemon-reload"}), actions=actions)
+
+
+def digest(paths: list[str]) -> str:
+    """Return a hash over the files; a missing one counts as empty."""
+    hashes = [hashlib.sha256(read_bytes(Path(path))).hexdigest() for path in paths]
+    return hashlib.sha256("\n".join([*paths, *hashes]).encode()).hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content, empty where there is none."""
+    return path.read_bytes() if path.is_file() else b""
+
+
+def read(path: Path) -> str:
+    """Return the text, empty where there is none."""
+    return read_bytes(path).decode(errors="replace")
 
 
 def properties(module: AnsibleModule, name: str) -> dict[str, str]:
