@@ -9,9 +9,11 @@ from pathlib import Path
 from testbed import apt_sources, dockerd, state
 from testbed.config import STATE, image_tag
 from testbed.errors import TestbedError
-from testbed.require import require
+from testbed.require import require, require_file
 from testbed.steps import say, step
 
+# Ubuntu has the tools without the keys of the system that they are to make.
+DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # Documentation and translations only cost time, in every layer and every node.
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -37,6 +39,7 @@ def ensure(suite: str) -> str:
     with step(f"base system {suite}") as running:
         archive = STATE / "build" / f"base-{suite}.tar"
         archive.parent.mkdir(parents=True, exist_ok=True)
+        require_file(DEBIAN_KEYRING, "debian-archive-keyring")
         try:
             require("mmdebstrap", "mmdebstrap")
             bootstrap = mmdebstrap

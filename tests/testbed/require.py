@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from testbed.errors import TestbedError
 from testbed.steps import step
@@ -12,11 +13,21 @@ from testbed.steps import step
 
 def require(tool: str, package: str) -> None:
     """Make sure that a tool is on PATH; as root on Debian or Ubuntu, install its package."""
-    if shutil.which(tool):
-        return
+    if not shutil.which(tool):
+        install(tool, package)
+
+
+def require_file(path: Path, package: str) -> None:
+    """Make sure that a file is there; as root on Debian or Ubuntu, install its package."""
+    if not path.is_file():
+        install(str(path), package)
+
+
+def install(what: str, package: str) -> None:
+    """Install a package for the sake of `what`, or say how a person does it."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise TestbedError(
-            f"{tool} is missing on this machine. Install it "
+            f"{what} is missing on this machine. Install it "
             f"(Debian, Ubuntu: sudo apt-get install {package}) and run the command again."
         )
     # RUNLEVEL: only the program is wanted, not a service that starts with it.
