@@ -61,15 +61,13 @@ changed_paths:
 
 import hashlib
 import json
-import secrets
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.coderack.core.plugins.module_utils import file_changes
+from ansible_collections.coderack.core.plugins.module_utils import file_changes, random_secret
 
 KEY_PREFIX = "sk-"
-SECRET_BYTES = 32
 ROOT = {"owner": "root", "group": "root"}
 
 
@@ -99,7 +97,7 @@ def main() -> None:
     keyring = {}
     for key in module.params["keys"]:
         path = folder / key["alias"]
-        secret = path.read_bytes() if path.is_file() else generate()
+        secret = path.read_bytes() if path.is_file() else random_secret.generate(KEY_PREFIX)
         changes.file({"path": str(path), "mode": "0600", **ROOT}, secret, secret=True)
         keyring[hashlib.sha256(secret).hexdigest()] = key
     content = json.dumps(keyring, indent=2, sort_keys=True) + "\n"
@@ -113,11 +111,6 @@ def main() -> None:
         content.encode(),
     )
     module.exit_json(changed=bool(changes.paths), changed_paths=changes.paths, diff=changes.diffs)
-
-
-def generate() -> bytes:
-    """Return a new client key."""
-    return (KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)).encode()
 
 
 if __name__ == "__main__":

@@ -47,14 +47,11 @@ changed_paths:
   elements: str
 """
 
-import secrets
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.coderack.core.plugins.module_utils import file_changes
-
-SECRET_BYTES = 32
+from ansible_collections.coderack.core.plugins.module_utils import file_changes, random_secret
 
 
 def main() -> None:
@@ -94,7 +91,7 @@ def main() -> None:
             module.fail_json(
                 msg=f"{wanted['path']} is to be a copy of {wanted['copy_of']}, a missing file"
             )
-        changes.file(wanted, content or generate(wanted["prefix"]), secret=True)
+        changes.file(wanted, content or random_secret.generate(wanted["prefix"]), secret=True)
     module.exit_json(changed=bool(changes.paths), changed_paths=changes.paths, diff=changes.diffs)
 
 
@@ -102,11 +99,6 @@ def existing(path: str) -> bytes:
     """Return the secret in `path`, empty where there is none."""
     file = Path(path)
     return file.read_bytes() if file.is_file() else b""
-
-
-def generate(prefix: str) -> bytes:
-    """Return a new random secret."""
-    return (prefix + secrets.token_urlsafe(SECRET_BYTES)).encode()
 
 
 if __name__ == "__main__":
