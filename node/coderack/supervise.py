@@ -152,14 +152,13 @@ class Supervisor:
         """Whether the slot is closed although nobody decided so."""
         service = self.service
         decided = service.proxy.decided().get(service.backend)
-        if decided is None:
-            return True
+        if decided != service.slot:
+            return decided is None
         try:
             # A reload beside a change can leave HAProxy behind its journal.
-            open_now = service.proxy.is_open(service.backend, service.slot)
+            return not service.proxy.is_open(service.backend, service.slot)
         except CoderackError:
             return True
-        return decided == service.slot and not open_now
 
     def _open(self) -> bool:
         try:

@@ -46,6 +46,8 @@ class FakeProxy(Proxy):
         return dict(self.known)
 
     def is_open(self, backend: str, slot: str) -> bool:
+        if "is_open" in self.fails:
+            raise CoderackError("HAProxy does not answer.")
         return "behind" not in self.fails
 
     def drain(self, backend: str, slot: str, timeout_s: float) -> bool:
@@ -350,11 +352,16 @@ def test_a_proxy_behind_its_journal_is_told_again(
     assert stand.run() == 0
 
 
-def test_a_hold_that_somebody_decided_stays(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [set(), {"is_open"}])
+def test_a_hold_that_somebody_decided_stays(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, fails: set[str]
+) -> None:
+    """Also while the proxy is away: what it does then says nothing about what was decided."""
     monkeypatch.setattr(supervise, "SLOT_CHECK_S", 0.05)
 
     def hold() -> None:
         stand.proxy.known["coder"] = "hold"
+        stand.proxy.fails.update(fails)
         time.sleep(0.3)
         _terminate()
 
